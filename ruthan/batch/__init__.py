@@ -1,0 +1,1 @@
+"""Run over whole dumps and present what was found."""

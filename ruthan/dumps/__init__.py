@@ -1,0 +1,1 @@
+"""Read message dumps: one reader a format, each a generator of messages."""

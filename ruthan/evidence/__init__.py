@@ -1,0 +1,1 @@
+"""Find what a moderator can check in a message."""

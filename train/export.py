@@ -1,0 +1,173 @@
+"""Turn a trained network into a bundle: ONNX, 8 bits, and a check that both say the same."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.transformers import optimizer
+from onnxruntime.transformers.fusion_options import FusionOptions
+from transformers import PreTrainedTokenizerBase
+
+from ruthan.model.bundle import MODEL, TOKENIZER
+from train.errors import ExportError
+from train.network import MessageClassifier
+
+OPSET = 17
+BLOCK = 32  # embedding weights that share a scale, as in the offline backbone's own file
+
+Array = npt.NDArray[Any]
+
+
+class _Logits(torch.nn.Module):
+    """The network with the plain output that the ONNX exporter wants."""
+
+    def __init__(self, network: MessageClassifier) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.network(input_ids=input_ids, attention_mask=attention_mask)["logits"]
+        return logits
+
+
+def export_onnx(network: MessageClassifier, path: Path) -> None:
+    """Write the network as float32 ONNX; inputs `input_ids` and `attention_mask`, output `logits`."""
+    ids = torch.full((2, 9), 5, dtype=torch.int64)
+    mask = torch.ones_like(ids)
+    mask[1, 6:] = 0
+    torch.onnx.export(
+        _Logits(network).eval(),
+        (ids, mask),
+        str(path),
+        input_names=["input_ids", "attention_mask"],
+        output_names=["logits"],
+        dynamic_axes={name: {0: "batch", 1: "tokens"} for name in ("input_ids", "attention_mask")}
+        | {"logits": {0: "batch"}},
+        opset_version=OPSET,
+        dynamo=False,
+    )
+
+
+def fuse(source: Path, target: Path, heads: int, hidden: int) -> None:
+    """Fuse attention, normalisation and activation of BERT-like networks; others pass unchanged."""
+    options = FusionOptions("bert")
+    options.enable_embed_layer_norm = False  # its fused operator hides the word embeddings from `shrink_embeddings`
+    fused = optimizer.optimize_model(
+        str(source), "bert", num_heads=heads, hidden_size=hidden, optimization_options=options, opt_level=0
+    )
+    fused.save_model_to_file(str(target))
+
+
+def quantize(source: Path, target: Path) -> None:
+    """Store matrix weights in 8 bits (one scale a column) and the word embeddings in 4 or 8 bits."""
+    quantize_dynamic(
+        str(source),
+        str(target),
+        op_types_to_quantize=["MatMul", "Attention", "Gemm"],
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        extra_options={"DefaultTensorType": TensorProto.FLOAT},
+    )
+    model = onnx.load(str(target))
+    shrink_embeddings(model)
+    halve_tables(model)
+    onnx.save(model, str(target))
+
+
+def block_quantize(table: Array, bits: int) -> tuple[Array, Array]:
+    """Quantise float32 (rows, columns) in blocks of `BLOCK` weights along a row.
+
+    A block's scale is its value of largest magnitude divided by -2^(bits-1), so that a table that was stored as Q4_0
+    comes back without loss at 4 bits. Returns codes, uint8 of the table's shape, and scales, float16 of
+    (rows, columns / BLOCK); weight = (code - 2^(bits-1)) * scale.
+    """
+    rows, columns = table.shape
+    blocks = table.reshape(rows, columns // BLOCK, BLOCK)
+    half = 2 ** (bits - 1)
+    peak = np.take_along_axis(blocks, np.abs(blocks).argmax(-1)[..., None], -1)
+    scales = (peak / -half).astype(np.float16)
+    divisor = np.where(scales == 0, 1, scales).astype(np.float32)
+    codes = np.clip(np.rint(blocks / divisor) + half, 0, 2 * half - 1).astype(np.uint8)
+    return codes.reshape(rows, columns), scales[..., 0]
+
+
+def block_dequantize(codes: Array, scales: Array, bits: int) -> Array:
+    """The float32 table that `block_quantize` stored."""
+    steps = codes.astype(np.float32) - 2 ** (bits - 1)
+    table: Array = steps * np.repeat(scales.astype(np.float32), BLOCK, axis=1)
+    return table
+
+
+def shrink_embeddings(model: onnx.ModelProto) -> None:
+    """Replace the largest embedding look-up by one on 4-bit blocks if that loses nothing, else on 8-bit blocks."""
+    tables = {tensor.name: tensor for tensor in model.graph.initializer}
+    lookups = [node for node in model.graph.node if node.op_type == "Gather" and node.input[0] in tables]
+    lookups = [node for node in lookups if len(tables[node.input[0]].dims) == 2]
+    if not lookups:
+        raise ExportError("the exported network has no embedding look-up; this architecture cannot be exported yet")
+    lookup = max(lookups, key=lambda node: int(np.prod(tables[node.input[0]].dims)))
+    tensor = tables[lookup.input[0]]
+    table = numpy_helper.to_array(tensor).astype(np.float32)
+    if table.shape[1] % BLOCK:
+        return
+    bits = 4
+    codes, scales = block_quantize(table, bits)
+    if not np.allclose(block_dequantize(codes, scales, bits), table, atol=1e-6, rtol=1e-4):
+        bits = 8
+        codes, scales = block_quantize(table, bits)
+    packed = codes if bits == 8 else codes[:, 0::2] | (codes[:, 1::2] << 4)
+    model.graph.initializer.remove(tensor)
+    model.graph.initializer.extend(
+        [numpy_helper.from_array(packed, "embeddings"), numpy_helper.from_array(scales, "embedding_scales_f16")]
+    )
+    # Scales rest on disk in 16 bits and are widened when the session is built.
+    widen = helper.make_node("Cast", ["embedding_scales_f16"], ["embedding_scales"], to=TensorProto.FLOAT)
+    gather = helper.make_node(
+        "GatherBlockQuantized",
+        ["embeddings", lookup.input[1], "embedding_scales"],
+        list(lookup.output),
+        domain="com.microsoft",
+        bits=bits,
+        block_size=BLOCK,
+        gather_axis=0,
+        quantize_axis=1,
+    )
+    position = list(model.graph.node).index(lookup)
+    model.graph.node.remove(lookup)
+    model.graph.node.insert(position, gather)
+    model.graph.node.insert(position, widen)
+    if not any(opset.domain == "com.microsoft" for opset in model.opset_import):
+        model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+
+
+def halve_tables(model: onnx.ModelProto) -> None:
+    """Store what large float32 tables are left (position embeddings) in 16 bits, widened when the session is built."""
+    for tensor in list(model.graph.initializer):
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < 100_000:
+            continue
+        halved = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{tensor.name}_f16")
+        model.graph.initializer.remove(tensor)
+        model.graph.initializer.append(halved)
+        model.graph.node.insert(0, helper.make_node("Cast", [halved.name], [tensor.name], to=TensorProto.FLOAT))
+
+
+def write_model_files(network: MessageClassifier, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Path:
+    """Write `model.onnx` and `tokenizer.json` to `folder`, and return the float ONNX beside it, for comparison."""
+    config: Any = network.encoder.config
+    float_path = folder.parent / "model-float.onnx"
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        raw = Path(scratch) / "raw.onnx"
+        export_onnx(network, raw)
+        fuse(raw, float_path, config.num_attention_heads, config.hidden_size)
+        quantize(float_path, folder / MODEL)
+    backend = tokenizer.backend_tokenizer
+    backend.no_padding()
+    backend.no_truncation()
+    (folder / TOKENIZER).write_text(backend.to_str(pretty=False), encoding="utf-8")
+    return float_path

@@ -1,0 +1,125 @@
+"""Fine-tune the network on records with `transformers.Trainer`, length-grouped and seeded, on the CPU or better."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from datasets import Dataset
+from torch import nn
+from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase, Trainer, TrainingArguments, set_seed
+
+from ruthan.text import normalize
+from train.config import TrainConfig
+from train.corpus import Record
+from train.network import MessageClassifier, load_backbone
+from train.slots import fill_slots
+
+
+def tokenized(
+    records: Sequence[Record],
+    labels: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    seed: int,
+    variants: int = 1,
+    blur: bool = False,
+) -> Dataset:
+    """Token ids, label and length of every record, `variants` times over.
+
+    Each variant has other invented identifiers in its slots, drawn from `seed`; `blur` also swaps kinds of
+    identifiers, see `train.slots`.
+    """
+    number = {label: index for index, label in enumerate(labels)}
+    rows: list[dict[str, Any]] = []
+    for variant in range(variants):
+        for record in records:
+            random = Random(f"{seed}:{variant}:{record.id}")
+            text = normalize(fill_slots(record.text, random, blur=blur)).text
+            ids = tokenizer(text, truncation=True, max_length=max_length)["input_ids"]
+            rows.append(
+                {
+                    "input_ids": ids,
+                    "attention_mask": [1] * len(ids),
+                    "labels": number[record.label],
+                    "length": len(ids),
+                }
+            )
+    return Dataset.from_list(rows)
+
+
+class _Trainer(Trainer):
+    """`Trainer` with one learning rate for the encoder and another for the head, which starts at random."""
+
+    def __init__(self, *args: Any, config: TrainConfig, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.config = config
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        network: Any = self.model
+        encoder = [weight for weight in network.encoder.parameters() if weight.requires_grad]
+        groups = [
+            {"params": encoder, "lr": self.config.encoder_learning_rate},
+            {"params": list(network.head.parameters()), "lr": self.config.head_learning_rate},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=self.config.weight_decay)
+        return self.optimizer
+
+
+def finetune(
+    train: Sequence[Record], labels: Sequence[str], config: TrainConfig, backbone: str | Path, folder: Path
+) -> tuple[MessageClassifier, PreTrainedTokenizerBase]:
+    """Train on `train` and return the network, in evaluation mode, with its tokenizer.
+
+    `folder` takes the trainer's log. With the same records, config and machine the result is the same.
+    """
+    set_seed(config.seed)
+    encoder, tokenizer = load_backbone(backbone, config.layers)
+    if config.freeze_embeddings:
+        encoder.get_input_embeddings().requires_grad_(False)
+    network = MessageClassifier(encoder, len(labels), config.dropout, config.label_smoothing)
+    rows = tokenized(train, labels, tokenizer, config.max_length, config.seed, config.variants, blur=True)
+    steps = -(-len(rows) // config.batch_size)
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=1,  # the variants are the epochs
+        per_device_train_batch_size=config.batch_size,
+        warmup_steps=int(steps * config.warmup_share),
+        lr_scheduler_type="linear",
+        train_sampling_strategy="group_by_length",
+        length_column_name="length",
+        bf16=config.bf16,
+        use_cpu=not torch.cuda.is_available(),
+        seed=config.seed,
+        logging_steps=max(1, steps // 40),
+        save_strategy="no",
+        report_to=[],
+    )
+    trainer = _Trainer(
+        model=network,
+        args=arguments,
+        train_dataset=rows,
+        data_collator=DataCollatorWithPadding(tokenizer),
+        config=config,
+    )
+    trainer.train()
+    # Drops the autocast that the trainer wrapped around `forward`: what is exported and compared is float32.
+    trained: MessageClassifier = trainer.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
+    return trained.eval(), tokenizer
+
+
+def predict_logits(network: MessageClassifier, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> npt.NDArray[Any]:
+    """Float32 logits of shape (rows, classes), in the order of `rows`."""
+    network.eval()
+    order = np.argsort(rows["length"], kind="stable")
+    result = np.zeros((len(rows), network.head.out_features), np.float32)
+    for start in range(0, len(rows), 32):
+        chosen = order[start : start + 32]
+        batch = tokenizer.pad({"input_ids": [rows[int(index)]["input_ids"] for index in chosen]}, return_tensors="pt")
+        with torch.inference_mode():
+            output = network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+        result[chosen] = output["logits"].numpy()
+    return result

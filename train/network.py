@@ -1,0 +1,72 @@
+"""The network: any `transformers` encoder, the mean over its tokens, and one linear layer."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from train.errors import BackboneError
+
+
+class MessageClassifier(nn.Module):
+    """Token ids in, one logit per class out.
+
+    The mean over tokens and not a pooled first token: with a pooler that starts at random the backbone of our
+    size learned far worse.
+    """
+
+    def __init__(self, encoder: PreTrainedModel, classes: int, dropout: float, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(encoder.config.hidden_size, classes)
+        self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
+        """`input_ids`, `attention_mask`: (batch, tokens); `logits`: (batch, classes); `loss` if `labels` is given."""
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        weights = attention_mask.unsqueeze(-1).to(states.dtype)
+        mean = (states * weights).sum(1) / weights.sum(1).clamp(min=1)
+        logits = self.head(self.dropout(mean))
+        if labels is None:
+            return {"logits": logits}
+        return {"loss": self.loss(logits.float(), labels), "logits": logits}
+
+
+def load_backbone(source: str | Path, layers: int | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The encoder and the fast tokenizer of a local folder or a hub id.
+
+    Attention is written out ("eager"), which is what the ONNX exporter and its fusions know. Code that comes with
+    a checkpoint is never run.
+
+    :raises BackboneError: nothing can be loaded from there, or its tokenizer has no fast form.
+    """
+    options: dict[str, Any] = {"attn_implementation": "eager", "trust_remote_code": False}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False)
+        encoder = AutoModel.from_pretrained(source, **options)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BackboneError(f"cannot load the backbone {source}: {reason}; give a folder or a hub id") from error
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None  # unused here, and mostly not part of the checkpoint
+    if not getattr(tokenizer, "is_fast", False):
+        raise BackboneError(f"the tokenizer of {source} has no fast form (tokenizer.json), which scanning needs")
+    if layers is not None:
+        stack = _layer_stack(encoder)
+        if layers > len(stack):
+            raise BackboneError(f"{source} has {len(stack)} layers; layers: {layers} is more")
+        del stack[layers:]
+        encoder.config.num_hidden_layers = layers
+    return encoder, tokenizer
+
+
+def _layer_stack(encoder: PreTrainedModel) -> nn.ModuleList:
+    lists = [module for module in encoder.modules() if isinstance(module, nn.ModuleList)]
+    if not lists:
+        raise BackboneError(f"{type(encoder).__name__} has no list of layers to cut")
+    return max(lists, key=len)

