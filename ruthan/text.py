@@ -101,8 +101,8 @@ unify_line_breaks = _replacements(_LINE_BREAKS, "\n")
 STEPS = (
     replace_surrogates,
     unify_line_breaks,
-    drop_invisible,
     narrow_characters,
+    drop_invisible,
     join_sara_e,
     join_sara_am,
     collapse_blanks,

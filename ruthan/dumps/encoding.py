@@ -58,7 +58,7 @@ def detect_encoding(sample: bytes) -> Encoding:
     return Encoding("cp874", "not UTF-8; bytes read as Thai cp874")
 
 
-def open_text(binary: io.BufferedReader) -> tuple[TextIO, Encoding]:
+def open_text(binary: "io.BufferedReader[io.FileIO]") -> tuple[TextIO, Encoding]:
     """Wrap a binary stream, buffered for at least `SAMPLE_BYTES`, as text.
 
     Line ends are kept as they are. Bytes that cannot be decoded become `UNDECODABLE`.

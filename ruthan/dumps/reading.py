@@ -53,7 +53,7 @@ def check_readable(path: str) -> None:
         raise DumpError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _format(path: str, binary: io.BufferedReader, encoding: str) -> str:
+def _format(path: str, binary: "io.BufferedReader[io.FileIO]", encoding: str) -> str:
     known = FORMATS.get(Path(path).suffix.lower()) if path != STDIN else None
     if known:
         return known

@@ -65,7 +65,7 @@ class Classifier:
         outputs = self._session.get_outputs()[0].shape[-1]
         if outputs != len(self.info.labels):
             raise BundleError(
-                f"{bundle.folder}: {outputs} outputs of the network for {len(self.info.labels)} labels; reinstall ruthan"
+                f"{bundle.folder}: {outputs} network outputs for {len(self.info.labels)} labels; reinstall ruthan"
             )
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
