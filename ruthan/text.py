@@ -68,13 +68,11 @@ def _replacements(pattern: re.Pattern[str], by: str | Callable[[re.Match[str]], 
     return step
 
 
-# Control characters but tab and line breaks; soft hyphen, zero-width space, bidi controls, word joiner, BOM. The
-# joiners U+200C and U+200D go only behind Thai and ASCII: Burmese and Khmer spell with them and emoji are built
-# with them. Not pythainlp.util.remove_zw, whose list is U+200B and U+200C, everywhere.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
-    "|(?<=[\x21-\x7e\u0e00-\u0e7f])[\u200c\u200d]"
-)
+# Control characters but tab and line breaks; soft hyphen, zero-width space, bidi controls, word joiner, BOM.
+_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+# The joiners go only behind Thai and ASCII: Burmese and Khmer spell with them and emoji are built with them.
+# Not pythainlp.util.remove_zw, which takes U+200B and U+200C away everywhere.
+_JOINERS = re.compile("(?<=[\x21-\x7e\u0e00-\u0e7f])[\u200c\u200d]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DOUBLE_SARA_E = re.compile(SARA_E + SARA_E)
 _SPLIT_SARA_AM = re.compile(f"{NIKHAHIT}([{thai_tonemarks}]?){SARA_AA}")  # the tone is typed before or after
@@ -91,6 +89,7 @@ def _narrow(match: re.Match[str]) -> str:
 
 
 drop_invisible = _replacements(_INVISIBLE, "")
+drop_joiners = _replacements(_JOINERS, "")
 replace_surrogates = _replacements(_SURROGATE, "\ufffd")
 join_sara_e = _replacements(_DOUBLE_SARA_E, SARA_AE)
 join_sara_am = _replacements(_SPLIT_SARA_AM, lambda match: match[1] + SARA_AM)
@@ -103,6 +102,7 @@ STEPS = (
     unify_line_breaks,
     narrow_characters,
     drop_invisible,
+    drop_joiners,
     join_sara_e,
     join_sara_am,
     collapse_blanks,

@@ -33,11 +33,11 @@ class TrainConfig:
     corpus: tuple[str, ...] = ("data/corpus",)
     backbone: str = OFFLINE
     seed: int = 17
-    variants: int = 5
+    variants: int = 4
     batch_size: int = 32
     max_length: int = 256
     encoder_learning_rate: float = 6e-5
-    head_learning_rate: float = 2e-3
+    head_learning_rate: float = 5e-4
     weight_decay: float = 0.01
     warmup_share: float = 0.1
     dropout: float = 0.1

@@ -1,6 +1,6 @@
 """Fine-tune the network on records with `transformers.Trainer`, length-grouped and seeded, on the CPU or better."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from datasets import Dataset
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase, Trainer, TrainingArguments, set_seed
 
@@ -17,6 +18,11 @@ from train.config import TrainConfig
 from train.corpus import Record
 from train.network import MessageClassifier, load_backbone
 from train.slots import fill_slots
+
+PROBE_STRENGTH = 0.02  # inverse regularisation of the probe; weak, as it is fitted to far more features than it needs
+ABSENT_CLASS_BIAS = -5.0  # logit of a class that no training text has
+
+Floats = npt.NDArray[Any]
 
 
 def tokenized(
@@ -81,6 +87,8 @@ def finetune(
     if config.freeze_embeddings:
         encoder.get_input_embeddings().requires_grad_(False)
     network = MessageClassifier(encoder, len(labels), config.dropout, config.label_smoothing)
+    network.eval()
+    probe(network, tokenized(train, labels, tokenizer, config.max_length, config.seed, blur=True), tokenizer)
     rows = tokenized(train, labels, tokenizer, config.max_length, config.seed, config.variants, blur=True)
     steps = -(-len(rows) // config.batch_size)
     arguments = TrainingArguments(
@@ -111,15 +119,47 @@ def finetune(
     return trained.eval(), tokenizer
 
 
-def predict_logits(network: MessageClassifier, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> npt.NDArray[Any]:
+def probe(network: MessageClassifier, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Set standardisation and linear layer from the untouched encoder's features of `rows`: a logistic regression.
+
+    Fine-tuning from there and not from a random layer (Kumar et al., 2022, "LP-FT") reached in a tenth of the steps
+    what a random start reached in all.
+    """
+    features = _in_batches(rows, tokenizer, network.encoder.config.hidden_size, network.features)
+    mean, scale = features.mean(0), features.std(0) + 1e-6
+    classes = np.array(rows["labels"])
+    fitted = LogisticRegression(C=PROBE_STRENGTH, max_iter=500).fit((features - mean) / scale, classes)
+    weight = np.zeros((network.head.out_features, features.shape[1]), np.float32)
+    bias = np.full(network.head.out_features, ABSENT_CLASS_BIAS, np.float32)
+    if len(fitted.classes_) == 2:  # scikit-learn then gives one row, for the second class
+        weight[fitted.classes_] = np.concatenate([-fitted.coef_, fitted.coef_]) / 2
+        bias[fitted.classes_] = np.concatenate([-fitted.intercept_, fitted.intercept_]) / 2
+    else:
+        weight[fitted.classes_], bias[fitted.classes_] = fitted.coef_, fitted.intercept_
+    with torch.no_grad():
+        network.feature_mean.copy_(torch.from_numpy(mean))
+        network.feature_scale.copy_(torch.from_numpy(scale))
+        network.head.weight.copy_(torch.from_numpy(weight))
+        network.head.bias.copy_(torch.from_numpy(bias))
+
+
+def predict_logits(network: MessageClassifier, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> Floats:
     """Float32 logits of shape (rows, classes), in the order of `rows`."""
-    network.eval()
+    return _in_batches(rows, tokenizer, network.head.out_features, lambda ids, mask: network(ids, mask)["logits"])
+
+
+def _in_batches(
+    rows: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    width: int,
+    function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+) -> Floats:
+    """`function` of the ids and the mask of all rows, in batches of similar length; (rows, `width`), float32."""
+    result = np.zeros((len(rows), width), np.float32)
     order = np.argsort(rows["length"], kind="stable")
-    result = np.zeros((len(rows), network.head.out_features), np.float32)
     for start in range(0, len(rows), 32):
         chosen = order[start : start + 32]
         batch = tokenizer.pad({"input_ids": [rows[int(index)]["input_ids"] for index in chosen]}, return_tensors="pt")
         with torch.inference_mode():
-            output = network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
-        result[chosen] = output["logits"].numpy()
+            result[chosen] = function(batch["input_ids"], batch["attention_mask"]).numpy()
     return result

@@ -1,4 +1,4 @@
-"""The network: any `transformers` encoder, the mean over its tokens, and one linear layer."""
+"""The network: any `transformers` encoder, the mean over its tokens standardised, and one linear layer."""
 
 from pathlib import Path
 from typing import Any
@@ -20,18 +20,28 @@ class MessageClassifier(nn.Module):
     def __init__(self, encoder: PreTrainedModel, classes: int, dropout: float, label_smoothing: float = 0.0) -> None:
         super().__init__()
         self.encoder = encoder
+        # The means of all texts have a large part in common, and little spread around it: standardised, the linear
+        # layer sees what differs. Set from the training texts before training, and kept.
+        self.feature_mean: torch.Tensor
+        self.feature_scale: torch.Tensor
+        self.register_buffer("feature_mean", torch.zeros(encoder.config.hidden_size))
+        self.register_buffer("feature_scale", torch.ones(encoder.config.hidden_size))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(encoder.config.hidden_size, classes)
         self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
+
+    def features(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """The mean over the tokens of each text, (batch, hidden), not yet standardised."""
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        weights = attention_mask.unsqueeze(-1).to(states.dtype)
+        return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor | None = None
     ) -> dict[str, torch.Tensor]:
         """`input_ids`, `attention_mask`: (batch, tokens); `logits`: (batch, classes); `loss` if `labels` is given."""
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        weights = attention_mask.unsqueeze(-1).to(states.dtype)
-        mean = (states * weights).sum(1) / weights.sum(1).clamp(min=1)
-        logits = self.head(self.dropout(mean))
+        features = (self.features(input_ids, attention_mask) - self.feature_mean) / self.feature_scale
+        logits = self.head(self.dropout(features))
         if labels is None:
             return {"logits": logits}
         return {"loss": self.loss(logits.float(), labels), "logits": logits}

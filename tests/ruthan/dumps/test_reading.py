@@ -1,0 +1,183 @@
+"""Every reader, through the one entry that users reach them by."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from ruthan.dumps.reading import check_readable, read_dump
+from ruthan.dumps.unreadable import Unreadable
+from ruthan.errors import DumpError
+from ruthan.message import Message
+
+
+def rows(tmp_path: Path, name: str, content: str | bytes, column: str | None = None) -> list[tuple[int, str]]:
+    """Line with text of each message, or with `!` and the reason of each unreadable row."""
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    found = []
+    for row in read_dump(str(path), column):
+        assert row.source is not None
+        assert row.source.file == str(path)
+        found.append((row.source.line, row.text if isinstance(row, Message) else f"! {row.reason}"))
+    return found
+
+
+def test_plain_text_is_one_message_a_line(tmp_path: Path) -> None:
+    content = "หนึ่ง\r\n\r\n  \nสอง\rสาม\u2028ยังสาม"
+    assert rows(tmp_path, "a.txt", content) == [(1, "หนึ่ง"), (4, "สอง"), (5, "สาม\u2028ยังสาม")]
+
+
+def test_json_lines_give_text_and_what_is_known_besides(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "ก", "sender": "KBANK", "channel": "sms", "sent_at": 5, "id": 1}\n\n', encoding="utf-8")
+    [message] = read_dump(str(path))
+    assert isinstance(message, Message)
+    assert (message.text, message.sender, message.channel, message.sent_at) == ("ก", "KBANK", "sms", None)
+
+
+def test_bad_json_lines_are_reported_where_they_stand_and_the_rest_goes_on(tmp_path: Path) -> None:
+    content = (
+        b'{"text": "1"}\nnonsense\n[1]\n{"body": "x"}\n{"text": 5}\n{"text": "\xff"}\n{"text": "\\ud83d"}\n'
+        + b"[" * 50_000
+    )
+    assert rows(tmp_path, "a.jsonl", content) == [
+        (1, "1"),
+        (2, "! not valid JSON"),
+        (3, "! a JSON array where an object is expected"),
+        (4, "! no field 'text'; name the right one with --text-column"),
+        (5, "! the field 'text' is a JSON number, not a string"),
+        (6, "! bytes that are not valid in the file's encoding; save the file as UTF-8"),
+        (7, "\ud83d"),
+        (8, "! not valid JSON"),
+    ]
+
+
+def test_another_json_field_can_be_named(tmp_path: Path) -> None:
+    assert rows(tmp_path, "a.jsonl", '{"body": "x"}', "body") == [(1, "x")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp874"])
+def test_a_csv_with_a_thai_header_is_read_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+    content = 'วันที่,ผู้ส่ง,ข้อความ\n1/2/69,KBANK,"โอน 1,500 บาท\nสำเร็จ"\n2/2/69,แม่,ถึงบ้านยัง\n'.encode(encoding)
+    assert rows(tmp_path, "a.csv", content) == [(2, "โอน 1,500 บาท\nสำเร็จ"), (4, "ถึงบ้านยัง")]
+
+
+def test_the_other_columns_are_kept_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("Date,From,Body\n1/2/69,KBANK,hi\n", encoding="utf-8")
+    [message] = read_dump(str(path))
+    assert isinstance(message, Message)
+    assert (message.sent_at, message.sender, message.text) == ("1/2/69", "KBANK", "hi")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "id;body\n1;hello there\n"),
+        ("a.csv", "id|body\n1|hello there\n"),
+        ("a.tsv", "id\tbody\n1\thello there\n"),
+        ("a.tsv", 'id\tbody\n1\t"hello there"\n'),
+    ],
+)
+def test_delimiters_are_found(tmp_path: Path, name: str, content: str) -> None:
+    assert rows(tmp_path, name, content) == [(2, "hello there")]
+
+
+def test_without_a_header_the_longest_column_is_the_text(tmp_path: Path) -> None:
+    content = "1,ข้อความยาวกว่าช่องอื่นมาก,x\n2,อีกข้อความหนึ่งที่ยาว,y\n"
+    assert rows(tmp_path, "a.csv", content) == [(1, "ข้อความยาวกว่าช่องอื่นมาก"), (2, "อีกข้อความหนึ่งที่ยาว")]
+
+
+def test_a_column_can_be_named_or_numbered(tmp_path: Path) -> None:
+    content = "a,b,text\nx1,y1,z1\nx2,y2,z2\n"
+    assert rows(tmp_path, "a.csv", content, "b") == [(2, "y1"), (3, "y2")]
+    assert rows(tmp_path, "a.csv", content, "1") == [(2, "x1"), (3, "x2")]
+
+
+@pytest.mark.parametrize("column", ["nope", "9", "0"])
+def test_a_column_that_does_not_exist_lists_those_that_do(tmp_path: Path, column: str) -> None:
+    with pytest.raises(DumpError, match=r"no column .* its columns are: 'a', 'text'"):
+        rows(tmp_path, "a.csv", "a,text\n1,2\n", column)
+
+
+def test_a_quote_that_is_never_closed_costs_one_line_and_no_more(tmp_path: Path) -> None:
+    content = 'id,text\n1,ดี\n2,"ไม่ปิด\n' + "".join(f"{number},ข้อความ\n" for number in range(3, 3_000))
+    found = rows(tmp_path, "a.csv", content)
+    assert found[1] == (3, "! broken quoting: unexpected end of data")
+    assert [text for _, text in found].count("ข้อความ") == 2_997
+
+
+def test_unquoted_commas_in_the_last_column_belong_to_the_text(tmp_path: Path) -> None:
+    assert rows(tmp_path, "a.csv", "id,text\n1,a\n2,b, c,d\n") == [(2, "a"), (3, "b, c,d")]
+
+
+def test_rows_of_the_wrong_width_are_reported(tmp_path: Path) -> None:
+    assert rows(tmp_path, "a.csv", "text,id\nhello,1\nhi,there,2\n") == [
+        (2, "hello"),
+        (3, "! 3 columns where 2 are expected; is a quote missing?"),
+    ]
+    assert rows(tmp_path, "b.csv", "id,text\n1\n2,x\n") == [(2, "! 1 columns, but the text is in column 2"), (3, "x")]
+
+
+def test_null_bytes_and_very_long_cells_are_read(tmp_path: Path) -> None:
+    content = f"id,text\n1,a\x00b\n2,{'ก' * 300_000}\n"
+    assert rows(tmp_path, "a.csv", content) == [(2, "a\x00b"), (3, "ก" * 300_000)]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.txt"])
+def test_a_line_without_end_is_reported_and_not_kept(tmp_path: Path, name: str) -> None:
+    found = rows(tmp_path, name, b"text\n" * (name == "a.csv") + b"x" * 4_100_000 + b'\n{"text": "after"}\n')
+    assert found[0][1] == "! line of over 4,000,000 characters"
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.txt"])
+def test_an_empty_file_holds_no_message(tmp_path: Path, name: str) -> None:
+    assert rows(tmp_path, name, b"") == []
+
+
+def test_an_unknown_ending_is_read_by_what_is_inside(tmp_path: Path) -> None:
+    assert rows(tmp_path, "a.log", '{"text": "x"}\n') == [(1, "x")]
+    assert rows(tmp_path, "b.log", "x\ny\n") == [(1, "x"), (2, "y")]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.txt"])
+def test_every_line_ends_as_a_message_or_as_unreadable(tmp_path: Path, name: str) -> None:
+    noise = bytes((7 * i * i + 13 * i) % 256 for i in range(20_000)).replace(b"\r", b"\n")
+    path = tmp_path / name
+    path.write_bytes(b"text\n" * (name == "a.csv") + noise)
+    for row in read_dump(str(path)):
+        assert isinstance(row, Message | Unreadable)
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    import tracemalloc
+
+    path = tmp_path / "big.csv"
+    path.write_text("id,text\n" + f"1,{'ข้อความ ' * 15}\n" * 60_000, encoding="utf-8")
+    tracemalloc.start()
+    assert sum(1 for _ in read_dump(str(path))) == 60_000
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert path.stat().st_size > 16_000_000
+    assert peak < 8_000_000
+
+
+def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DumpError, match="cannot read .*nowhere"):
+        check_readable(str(tmp_path / "nowhere"))
+    with pytest.raises(DumpError, match="is a folder"):
+        check_readable(str(tmp_path))
+    with pytest.raises(DumpError, match="cannot read"):
+        list(read_dump(str(tmp_path)))
+
+
+def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "in"
+    path.write_text('{"text": "จากท่อ"}\n', encoding="utf-8")
+    with path.open() as file:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(file.buffer))
+        [message] = read_dump("-")
+    assert isinstance(message, Message)
+    assert (message.text, message.source.file if message.source else "") == ("จากท่อ", "-")
