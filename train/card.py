@@ -21,8 +21,9 @@ def model_card(info: BundleInfo) -> str:
         "## How it was made",
         f"{info.attribution} {config['variants']} passes over {training['records']['trained_on']} authored messages "
         f"(corpus digest `{training['corpus_digest'][:16]}`), batch {config['batch_size']}, learning rate "
-        f"{config['encoder_learning_rate']} (encoder) and {config['head_learning_rate']} (head), seed {config['seed']}. "
-        f"Took {info.metrics['minutes']} minutes on the machine that made it. Temperature {info.temperature:.3f}, fitted on "
+        f"{config['encoder_learning_rate']} (encoder) and {config['head_learning_rate']} (head), seed "
+        f"{config['seed']}; {info.metrics['minutes']} minutes on the machine that made it. "
+        f"Temperature {info.temperature:.3f}, fitted on "
         f"{training['records']['calibration']} messages. Windows of {info.window_tokens} tokens, "
         f"{info.window_overlap} shared; the riskiest window decides.",
         f"Licence of the weights: {info.licence}. The corpus is CC BY 4.0.",

@@ -36,7 +36,7 @@ class TrainConfig:
     variants: int = 4
     batch_size: int = 32
     max_length: int = 256
-    encoder_learning_rate: float = 6e-5
+    encoder_learning_rate: float = 3e-5
     head_learning_rate: float = 5e-4
     weight_decay: float = 0.01
     warmup_share: float = 0.1

@@ -1,6 +1,10 @@
 """Turn a trained network into a bundle: ONNX, 8 bits, and a check that both say the same."""
 
+import logging
 import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,21 @@ OPSET = 17
 BLOCK = 32  # embedding weights that share a scale, as in the offline backbone's own file
 
 Array = npt.NDArray[Any]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what exporter and quantiser say of every network: that tracing fixes branches, that shapes are unknown.
+
+    Whether the exported network is right is measured afterwards, see `train.run.measure_drift`.
+    """
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 class _Logits(torch.nn.Module):
@@ -161,7 +180,7 @@ def write_model_files(network: MessageClassifier, tokenizer: PreTrainedTokenizer
     """Write `model.onnx` and `tokenizer.json` to `folder`, and return the float ONNX beside it, for comparison."""
     config: Any = network.encoder.config
     float_path = folder.parent / "model-float.onnx"
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch, _quiet():
         raw = Path(scratch) / "raw.onnx"
         export_onnx(network, raw)
         fuse(raw, float_path, config.num_attention_heads, config.hidden_size)

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ def test_windows_cover_every_token_in_order_and_none_is_too_long(classifier: Cla
     assert all(len(window) <= limit and window[0] == 0 and window[-1] == 2 for window in windows)
     covered = [token for window in windows for token in window[1:-1]]
     assert sorted(set(covered)) == ids[1:-1]
-    for before, after in zip(windows, windows[1:], strict=False):
+    for before, after in pairwise(windows):
         assert before[1:-1][-overlap:] == after[1:-1][:overlap]
 
 

@@ -1,0 +1,96 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+from ruthan.model.bundle import read_bundle
+from ruthan.scanner import Scanner
+from train.__main__ import main
+from train.config import TrainConfig
+from train.errors import CorpusError, ExportError
+from train.evaluate import evaluate, read_labelled, write_to_card
+from train.run import run
+
+
+def test_a_run_leaves_bundle_weights_metrics_and_confusion(smoke_run: Path) -> None:
+    bundle = read_bundle(smoke_run / "bundle")
+    assert bundle.info.name == "smoke"
+    assert bundle.info.training["records"]["trained_on"] == 160
+    with safe_open(smoke_run / "model.safetensors", "numpy") as weights:
+        assert "head.weight" in weights.keys()  # noqa: SIM118
+    metrics = json.loads((smoke_run / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["drift"]["texts"] > 100
+    assert len((smoke_run / "confusion.csv").read_text(encoding="utf-8").splitlines()) == 17
+    assert not (smoke_run / "bundle.partial").exists()
+
+
+def test_the_bundle_of_a_run_scans(smoke_run: Path) -> None:
+    verdict = Scanner(model=smoke_run / "bundle").scan("สวัสดีครับ")
+    assert verdict.model == "smoke"
+
+
+def test_even_a_smoke_run_has_learned_something(smoke_run: Path) -> None:
+    metrics = json.loads((smoke_run / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["test"]["auc"] > 0.55
+
+
+def test_the_same_seed_gives_the_same_model(smoke_run: Path, smoke_config: TrainConfig, tmp_path: Path) -> None:
+    run(smoke_config, tmp_path / "again")
+    text = "คุณได้รับสิทธิ์กู้เงิน 50,000 บาท"
+    first, second = (Scanner(model=folder / "bundle").scan(text) for folder in (smoke_run, tmp_path / "again"))
+    assert first == second
+
+
+def test_a_bundle_that_drifts_is_not_written(tmp_path: Path, smoke_config: TrainConfig) -> None:
+    strict = TrainConfig.from_dict({**smoke_config.to_dict(), "limit": 32, "max_drift": 1e-9})
+    with pytest.raises(ExportError, match=r"largest difference 0\.\d+ \(bound 1e-09\).*no bundle was written"):
+        run(strict, tmp_path)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_an_empty_part_stops_the_run_before_training(tmp_path: Path, smoke_config: TrainConfig) -> None:
+    lines = (Path(smoke_config.corpus[0]) / "short.jsonl").read_text(encoding="utf-8").splitlines()
+    corpus = tmp_path / "c.jsonl"
+    corpus.write_text(json.dumps({**json.loads(lines[0]), "pair": None}), encoding="utf-8")
+    config = TrainConfig.from_dict({**smoke_config.to_dict(), "corpus": [str(corpus)]})
+    with pytest.raises(CorpusError, match="part is empty"):
+        run(config, tmp_path / "run")
+
+
+def test_an_evaluation_stands_in_the_card_beside_the_baseline(smoke_run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "elsewhere.jsonl"
+    rows = [{"text": "กู้เงินด่วน โอนค่าธรรมเนียมก่อน", "label": "loan"}, {"text": "ถึงบ้านยัง", "label": "benign"}]
+    rows += [{"text": "?", "label": None}]
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    evaluations = evaluate(smoke_run / "bundle", [path])
+    assert evaluations["elsewhere.jsonl"]["bundle"]["messages"] == 2
+    write_to_card(smoke_run / "bundle", evaluations)
+    card = (read_bundle(smoke_run / "bundle").folder / "README.md").read_text(encoding="utf-8")
+    assert "## On elsewhere.jsonl" in card
+    assert "TF-IDF + logistic regression" in card
+    assert re.search(r"\| loan \| 1 \|", card)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ('{"text": "x"}', ":1: a line needs the fields text and label"),
+        ("nonsense", ":1: a line needs the fields text and label"),
+        ('{"text": "x", "label": "phishing"}', ":1: unknown label 'phishing'"),
+        ('{"text": "x", "label": null}', "holds no labelled message"),
+    ],
+)
+def test_labelled_messages_that_cannot_be_used_are_named(tmp_path: Path, content: str, complaint: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(CorpusError, match=complaint):
+        read_labelled(path)
+
+
+def test_an_error_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(tmp_path / "nowhere.yaml")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: cannot read")
+    assert error.count("\n") == 1
