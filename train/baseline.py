@@ -1,7 +1,6 @@
 """The baseline that a transformer has to beat: character n-grams, TF-IDF, logistic regression."""
 
 from collections.abc import Sequence
-from random import Random
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -10,12 +9,12 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from ruthan.taxonomy import BENIGN
 from ruthan.text import normalize
 from train.corpus import Record
-from train.slots import fill_slots
+from train.slots import prepare
 
 
 def fit_baseline(records: Sequence[Record], seed: int) -> Pipeline:
     """A classifier over the same labels, trained on the same texts with one filling of their slots."""
-    texts = [normalize(fill_slots(each.text, Random(f"{seed}:0:{each.id}"), blur=True)).text for each in records]
+    texts = [prepare(record.text, record.id, seed, blur=True) for record in records]
     model = make_pipeline(
         TfidfVectorizer(analyzer="char", ngram_range=(1, 5), min_df=2, sublinear_tf=True, max_features=300_000),
         LogisticRegression(C=10, max_iter=1000, class_weight="balanced"),

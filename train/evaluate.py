@@ -16,8 +16,8 @@ from train.baseline import baseline_predictions, fit_baseline
 from train.config import TrainConfig
 from train.corpus import corpus_digest, read_corpus, split_corpus
 from train.errors import CorpusError
+from train.export import finish_bundle
 from train.metrics import class_table, risk_metrics
-from train.run import finish_bundle
 
 
 def read_labelled(path: Path) -> tuple[list[str], list[str], int]:

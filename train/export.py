@@ -3,8 +3,9 @@
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ from onnxruntime.transformers import optimizer
 from onnxruntime.transformers.fusion_options import FusionOptions
 from transformers import PreTrainedTokenizerBase
 
-from ruthan.model.bundle import MODEL, TOKENIZER
+from ruthan.model.bundle import CARD, INFO, MODEL, TOKENIZER, Bundle, BundleInfo, file_digest
+from ruthan.model.classifier import Classifier
+from train.card import model_card
 from train.errors import ExportError
+from train.metrics import summary
 from train.network import MessageClassifier
 
 OPSET = 17
@@ -190,3 +194,40 @@ def write_model_files(network: MessageClassifier, tokenizer: PreTrainedTokenizer
     backend.no_truncation()
     (folder / TOKENIZER).write_text(backend.to_str(pretty=False), encoding="utf-8")
     return float_path
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far the 8-bit bundle is from the float network on texts that neither was trained on.
+
+    `largest` and `mean` are differences of a class probability; `f1_loss` is the float network's F1 on
+    harmful/benign less the bundle's.
+    """
+
+    texts: int
+    largest: float
+    mean: float
+    f1_loss: float
+
+
+def measure_drift(bundle: Bundle, texts: Sequence[str], truth: Sequence[str], float_probabilities: Array) -> Drift:
+    """Compare a bundle, run as users run it, with the float network's probabilities of the same texts.
+
+    Texts longer than one window are left out: the float network has read their beginning only.
+    """
+    predictions = Classifier(bundle).classify(texts)
+    whole = [index for index, prediction in enumerate(predictions) if prediction.windows == 1]
+    ours = np.stack([predictions[index].probabilities for index in whole])
+    theirs = float_probabilities[whole]
+    gaps = np.abs(ours - theirs)
+    labels = [truth[index] for index in whole]
+    f1 = [summary(labels, probabilities, bundle.info.labels)["f1_harmful"] for probabilities in (theirs, ours)]
+    return Drift(len(whole), float(gaps.max()), float(gaps.mean()), float(f1[0] - f1[1]))
+
+
+def finish_bundle(folder: Path, info: BundleInfo) -> None:
+    """Write the model card and then `bundle.json`, with the digests of all other files."""
+    (folder / CARD).write_text(model_card(info), encoding="utf-8")
+    files = {name: file_digest(folder / name) for name in (MODEL, TOKENIZER, CARD)}
+    finished = BundleInfo(**{**asdict(info), "labels": info.labels, "files": files})
+    (folder / INFO).write_text(finished.to_json(), encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,10 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase, Trainer, TrainingArguments, set_seed
 
-from ruthan.text import normalize
 from train.config import TrainConfig
 from train.corpus import Record
-from train.network import MessageClassifier, load_backbone
-from train.slots import fill_slots
+from train.network import MessageClassifier, load_backbone, set_dropout
+from train.slots import prepare
 
 PROBE_STRENGTH = 0.02  # inverse regularisation of the probe; weak, as it is fitted to far more features than it needs
 ABSENT_CLASS_BIAS = -5.0  # logit of a class that no training text has
@@ -43,8 +41,7 @@ def tokenized(
     rows: list[dict[str, Any]] = []
     for variant in range(variants):
         for record in records:
-            random = Random(f"{seed}:{variant}:{record.id}")
-            text = normalize(fill_slots(record.text, random, blur=blur)).text
+            text = prepare(record.text, record.id, seed, variant, blur)
             ids = tokenizer(text, truncation=True, max_length=max_length)["input_ids"]
             rows.append(
                 {
@@ -84,6 +81,7 @@ def finetune(
     """
     set_seed(config.seed)
     encoder, tokenizer = load_backbone(backbone, config.layers)
+    set_dropout(encoder, config.encoder_dropout)
     if config.freeze_embeddings:
         encoder.get_input_embeddings().requires_grad_(False)
     network = MessageClassifier(encoder, len(labels), config.dropout, config.label_smoothing)

@@ -47,6 +47,16 @@ class MessageClassifier(nn.Module):
         return {"loss": self.loss(logits.float(), labels), "logits": logits}
 
 
+def set_dropout(encoder: nn.Module, share: float) -> None:
+    """Set every dropout of an encoder, that of attention too, to `share`, 0 up to 1."""
+    for module in encoder.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = share
+        for name in ("attention_dropout", "dropout_prob"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, share)
+
+
 def load_backbone(source: str | Path, layers: int | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The encoder and the fast tokenizer of a local folder or a hub id.
 

@@ -7,7 +7,7 @@ import csv
 import json
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,21 +18,20 @@ import yaml
 from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerBase
 
-from ruthan.model.bundle import CARD, INFO, MODEL, TOKENIZER, Bundle, BundleInfo, file_digest
-from ruthan.model.classifier import Classifier, softmax
+from ruthan.model.bundle import MODEL, TOKENIZER, Bundle, BundleInfo, file_digest
+from ruthan.model.classifier import softmax
 from ruthan.taxonomy import default_taxonomy
-from ruthan.text import NORMALIZER_VERSION, normalize
+from ruthan.text import NORMALIZER_VERSION
 from train.backbone import build_backbone
 from train.calibrate import fit_temperature
-from train.card import model_card
 from train.config import OFFLINE, TrainConfig
 from train.corpus import Record, corpus_digest, read_corpus, split_corpus
 from train.errors import CorpusError, ExportError
-from train.export import write_model_files
+from train.export import finish_bundle, measure_drift, write_model_files
 from train.finetune import finetune, predict_logits, tokenized
 from train.metrics import summary
 from train.network import MessageClassifier
-from train.slots import fill_slots
+from train.slots import prepare
 
 WINDOW_OVERLAP_SHARE = 0.25
 LICENCE = "Apache-2.0"
@@ -41,20 +40,6 @@ ATTRIBUTION = {
 }
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Drift:
-    """How far the 8-bit bundle is from the float network on texts that neither was trained on.
-
-    `largest` and `mean` are differences of a class probability; `f1_loss` is the float network's F1 on
-    harmful/benign less the bundle's.
-    """
-
-    texts: int
-    largest: float
-    mean: float
-    f1_loss: float
 
 
 def run(config: TrainConfig, folder: Path) -> Path:
@@ -117,7 +102,12 @@ def run(config: TrainConfig, folder: Path) -> Path:
     )
     held_out = [*parts["calibration"], *parts["test"]]
     float_logits = np.concatenate([logits["calibration"], logits["test"]])
-    drift = measure_drift(Bundle(draft, info), held_out, softmax(float_logits, temperature), config)
+    drift = measure_drift(
+        Bundle(draft, info),
+        [prepare(record.text, record.id, config.seed) for record in held_out],
+        [record.label for record in held_out],
+        softmax(float_logits, temperature),
+    )
     if drift.largest > config.max_drift or drift.f1_loss > config.max_f1_loss:
         raise ExportError(
             f"the 8-bit network drifts from the float one: largest difference {drift.largest:.3f} (bound "
@@ -134,35 +124,6 @@ def run(config: TrainConfig, folder: Path) -> Path:
         json.dumps({**measured, "drift": asdict(drift)}, ensure_ascii=False, indent=2), encoding="utf-8"
     )
     return bundle
-
-
-def finish_bundle(folder: Path, info: BundleInfo) -> None:
-    """Write the model card and then `bundle.json`, with the digests of all other files."""
-    (folder / CARD).write_text(model_card(info), encoding="utf-8")
-    files = {name: file_digest(folder / name) for name in (MODEL, TOKENIZER, CARD)}
-    finished = BundleInfo(**{**asdict(info), "labels": info.labels, "files": files})
-    (folder / INFO).write_text(finished.to_json(), encoding="utf-8")
-
-
-def measure_drift(bundle: Bundle, records: list[Record], float_probabilities: Array, config: TrainConfig) -> Drift:
-    """Compare the bundle, run as users run it, with the float network's probabilities of the same texts.
-
-    Texts longer than one window are left out: the float network reads their beginning only.
-    """
-    texts = [_filled(record, config) for record in records]
-    predictions = Classifier(bundle).classify(texts)
-    whole = [index for index, prediction in enumerate(predictions) if prediction.windows == 1]
-    ours = np.stack([predictions[index].probabilities for index in whole])
-    theirs = float_probabilities[whole]
-    gaps = np.abs(ours - theirs)
-    truth = [records[index].label for index in whole]
-    f1 = [summary(truth, probabilities, bundle.info.labels)["f1_harmful"] for probabilities in (theirs, ours)]
-    return Drift(len(whole), float(gaps.max()), float(gaps.mean()), float(f1[0] - f1[1]))
-
-
-def _filled(record: Record, config: TrainConfig) -> str:
-    """The text as `tokenized` prepares its first variant."""
-    return normalize(fill_slots(record.text, Random(f"{config.seed}:0:{record.id}"))).text
 
 
 def _logits(

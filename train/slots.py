@@ -14,6 +14,7 @@ from random import Random
 import yaml
 
 from ruthan.resources import shipped
+from ruthan.text import normalize
 
 SLOT = re.compile(r"\{([a-z]+)(?::([A-Za-z0-9_]{1,40}))?\}")
 
@@ -291,3 +292,11 @@ def fill_slots(text: str, random: Random, blur: bool = False) -> str:
         return FILLERS[name](random, brand)
 
     return SLOT.sub(value, text)
+
+
+def prepare(text: str, record: str, seed: int, variant: int = 0, blur: bool = False) -> str:
+    """A text as models see it: slots filled, then normalised.
+
+    The values follow from `seed`, `variant` and the id of the `record`, and from nothing else.
+    """
+    return normalize(fill_slots(text, Random(f"{seed}:{variant}:{record}"), blur=blur)).text
