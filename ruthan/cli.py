@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ruthan.dumps.unreadable import Unreadable
     from ruthan.scanner import Scanner
 
+PIPE_WIDTH = 160  # columns of the table where the output is no terminal that has a width
+
 
 def parser() -> argparse.ArgumentParser:
     """The options of `ruthan`."""
@@ -76,7 +78,9 @@ def _scan(options: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=False)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=PIPE_WIDTH)
     scanner = Scanner(options.model, options.policy)
     if options.text is not None:
         return _scan_text(options, scanner, console)

@@ -13,7 +13,7 @@ HOSTILE = {
     "only a link": "https://bit.ly/3abcDEF",
     "right-to-left override": "กด \u202eyl.tib/123\u202c เลย",
     "100,000 of one letter": "ก" * 100_000,
-    "100,000 characters": "บัญชีของท่านถูกระงับ กดลิงก์ด่วน " * 3_125,
+    "100,000 characters": ("บัญชีของท่านถูกระงับ กดลิงก์ด่วน " * 4_000)[:100_000],
     "stacked marks": "ก" + "้" * 5_000,
     "control characters": "".join(map(chr, range(0x20))) + "\x7f\x9b31m",
     "all of Thai": "".join(map(chr, range(0x0E00, 0x0E80))),

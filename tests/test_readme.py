@@ -52,8 +52,8 @@ def test_the_scan_command_shows_what_the_readme_shows(scanner: Scanner, capsys: 
     [shown] = blocks("console")
     samples = [str(ROOT / "data/samples" / name) for name in ("inbox-cp874.csv", "chats.jsonl")]
     main(["scan", *samples])
-    counts = capsys.readouterr().out.splitlines()[-2:]
-    assert all(line in shown for line in counts)
+    counts = capsys.readouterr().out.split("\n\n")[-1]
+    assert counts in shown
 
 
 @pytest.mark.parametrize("label", default_taxonomy().labels)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import yaml
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerBase
 
 from ruthan.model.bundle import MODEL, TOKENIZER, Bundle, BundleInfo, file_digest
@@ -30,7 +30,7 @@ from train.errors import CorpusError, ExportError
 from train.export import finish_bundle, measure_drift, write_model_files
 from train.finetune import finetune, predict_logits, tokenized
 from train.metrics import summary
-from train.network import MessageClassifier
+from train.network import MessageClassifier, load_backbone
 from train.slots import prepare
 
 WINDOW_OVERLAP_SHARE = 0.25
@@ -45,10 +45,11 @@ Array = npt.NDArray[Any]
 def run(config: TrainConfig, folder: Path) -> Path:
     """Carry out a run in `folder` and return the folder of the finished bundle, `folder/bundle`.
 
+    A run that stopped after training goes on from there, if configuration and corpus are still the same.
+
     :raises TrainError: a record breaks a rule, the backbone cannot be loaded, or the bundle would drift; nothing
         that looks like a finished bundle is left behind.
     """
-    began = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     bundle = folder / "bundle"
     shutil.rmtree(bundle, ignore_errors=True)
@@ -60,14 +61,8 @@ def run(config: TrainConfig, folder: Path) -> Path:
             raise CorpusError(f"the {name} part is empty; give more records or another split")
     (folder / "config.yaml").write_text(yaml.safe_dump(config.to_dict(), allow_unicode=True), encoding="utf-8")
 
-    backbone: str | Path = config.backbone
-    if config.backbone == OFFLINE:
-        backbone = folder / "backbone"
-        build_backbone(backbone, (record.text for record in records))
     trained_on = Random(config.seed).sample(parts["train"], min(config.limit or len(records), len(parts["train"])))
-    network, tokenizer = finetune(trained_on, labels, config, backbone, folder / "trainer")
-    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    save_file(weights, folder / "model.safetensors")
+    network, tokenizer, minutes = _trained(records, trained_on, config, folder)
 
     logits = {name: _logits(network, tokenizer, parts[name], labels, config) for name in ("calibration", "test")}
     truth = {name: np.array([labels.index(record.label) for record in parts[name]]) for name in logits}
@@ -113,17 +108,39 @@ def run(config: TrainConfig, folder: Path) -> Path:
             f"the 8-bit network drifts from the float one: largest difference {drift.largest:.3f} (bound "
             f"{config.max_drift}), F1 loss {drift.f1_loss:.4f} (bound {config.max_f1_loss}); no bundle was written"
         )
-    metrics = {
-        "held_out": measured["test"],
-        "drift": asdict(drift),
-        "minutes": round((time.monotonic() - began) / 60, 1),
-    }
+    metrics = {"held_out": measured["test"], "drift": asdict(drift), "minutes": minutes}
     finish_bundle(draft, BundleInfo(**{**asdict(info), "labels": labels, "metrics": metrics}))
     draft.rename(bundle)
     (folder / "metrics.json").write_text(
         json.dumps({**measured, "drift": asdict(drift)}, ensure_ascii=False, indent=2), encoding="utf-8"
     )
     return bundle
+
+
+def _trained(
+    records: list[Record], trained_on: list[Record], config: TrainConfig, folder: Path
+) -> tuple[MessageClassifier, PreTrainedTokenizerBase, float]:
+    """The trained network, its tokenizer and the minutes it took: from `folder` if it is there, else trained now."""
+    labels = default_taxonomy().labels
+    weights, mark = folder / "model.safetensors", folder / "trained.json"  # the mark is written last
+    state = {"corpus_digest": corpus_digest(records), "config": config.to_dict()}
+    backbone: str | Path = folder / "backbone" if config.backbone == OFFLINE else config.backbone
+    if mark.is_file():
+        found = json.loads(mark.read_text(encoding="utf-8"))
+        if {key: found[key] for key in state} == state:
+            encoder, tokenizer = load_backbone(backbone, config.layers)
+            network = MessageClassifier(encoder, len(labels), config.dropout, config.label_smoothing)
+            network.load_state_dict(load_file(weights))
+            return network.eval(), tokenizer, found["minutes"]
+    mark.unlink(missing_ok=True)
+    began = time.monotonic()
+    if config.backbone == OFFLINE:
+        build_backbone(folder / "backbone", (record.text for record in records))
+    network, tokenizer = finetune(trained_on, labels, config, backbone, folder / "trainer")
+    minutes = round((time.monotonic() - began) / 60, 1)
+    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, weights)
+    mark.write_text(json.dumps({**state, "minutes": minutes}), encoding="utf-8")
+    return network, tokenizer, minutes
 
 
 def _logits(

@@ -1,11 +1,12 @@
-"""Show verdicts to a person at a terminal: the riskiest messages, and how many there were of what."""
+"""Show verdicts to a person at a terminal: the riskiest messages, and how many there were of what kind."""
 
 import heapq
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from ruthan.message import Message
@@ -45,27 +46,30 @@ class Overview:
 
     def show(self, console: Console) -> None:
         """Print the table and the counts."""
-        names = default_taxonomy()
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for heading in ("risk", "action", "label", "where"):
-            table.add_column(heading, no_wrap=True)
-        table.add_column("message", overflow="ellipsis", no_wrap=True, ratio=1)
-        for message, verdict in self.riskiest():
-            where = f"{message.source.file.rsplit('/', 1)[-1]}:{message.source.line}" if message.source else ""
-            table.add_row(
-                f"{verdict.risk:.3f}",
-                Text(verdict.action, style=COLOURS[verdict.action]),
-                Text(f"{verdict.label} {names[verdict.label].thai}"),
-                Text(where),
-                Text(printable(message.text)),
+        rows = [(verdict, _where(message), printable(message.text)) for message, verdict in self.riskiest()]
+        label_width = max((len(verdict.label) for verdict, _, _ in rows), default=0)
+        where_width = max((cell_len(where) for _, where, _ in rows), default=0)
+        for verdict, where, text in rows:
+            line = Text.assemble(
+                f"{verdict.risk:.3f}  ",
+                (f"{verdict.action:6}  ", COLOURS[verdict.action]),
+                f"{verdict.label:{label_width}}  ",
+                f"{set_cell_size(where, where_width)}  ",
+                text,
             )
-        if table.row_count:
-            console.print(table)
+            console.print(line, no_wrap=True, overflow="ellipsis")
+        if rows:
             console.print()
         actions = ", ".join(f"{action} {self.actions[action]}" for action in COLOURS)
-        labels = ", ".join(f"{label} {count}" for label, count in self.labels.most_common())
         console.print(Text(f"{self.messages} messages: {actions}"))
-        console.print(Text(f"labels: {labels}" if labels else "no messages"))
+        names = default_taxonomy()
+        for label, count in self.labels.most_common():
+            console.print(Text(f"{count:7}  {label}  {names[label].thai}"))
+
+
+def _where(message: Message) -> str:
+    """File and line, without the folder."""
+    return printable(f"{Path(message.source.file).name}:{message.source.line}") if message.source else ""
 
 
 def printable(text: str) -> str:

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,18 @@ def test_the_same_seed_gives_the_same_model(smoke_run: Path, smoke_config: Train
     text = "คุณได้รับสิทธิ์กู้เงิน 50,000 บาท"
     first, second = (Scanner(model=folder / "bundle").scan(text) for folder in (smoke_run, tmp_path / "again"))
     assert first == second
+
+
+def test_a_run_that_stopped_after_training_goes_on_from_there(
+    smoke_run: Path, smoke_config: TrainConfig, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+    shutil.rmtree(folder / "bundle")
+    weights = (folder / "model.safetensors").stat().st_mtime_ns
+    run(smoke_config, folder)
+    assert (folder / "model.safetensors").stat().st_mtime_ns == weights
+    text = "คุณได้รับสิทธิ์กู้เงิน 50,000 บาท"
+    assert Scanner(model=folder / "bundle").scan(text) == Scanner(model=smoke_run / "bundle").scan(text)
 
 
 def test_a_bundle_that_drifts_is_not_written(tmp_path: Path, smoke_config: TrainConfig) -> None:

@@ -29,7 +29,7 @@ def test_equal_risks_keep_the_order_of_the_dump() -> None:
 def test_nothing_is_shown_of_no_messages() -> None:
     output = io.StringIO()
     Overview(top=0).show(Console(file=output, width=100))
-    assert output.getvalue() == "0 messages: block 0, review 0, allow 0\nno messages\n"
+    assert output.getvalue() == "0 messages: block 0, review 0, allow 0\n"
 
 
 def test_a_message_cannot_write_to_the_terminal() -> None:
