@@ -24,6 +24,8 @@ def create_app(settings: Settings, scanner: Scanner) -> FastAPI:
         title="ruthan",
         version=__version__,
         description="รู้ทัน: says which messages are scams or trafficking recruitment, of what kind and how sure it is.",
+        docs_url=None,  # the framework's pages load scripts from elsewhere; the document itself is at /openapi.json
+        redoc_url=None,
     )
 
     # Plain functions: the framework runs them on worker threads, so that scanning never blocks the event loop.
