@@ -16,7 +16,7 @@ from ruthan.taxonomy import BENIGN, default_taxonomy
 from ruthan.text import NormalizedText, normalize
 from ruthan.verdict import Verdict
 
-BATCH = 256  # messages that scan_many holds at a time
+BATCH = 64  # messages that scan_many holds at a time
 _NOTHING_TO_READ = "ข้อความว่าง ไม่มีตัวอักษรให้ตรวจ"
 
 

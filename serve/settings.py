@@ -16,14 +16,14 @@ class SettingsError(RuthanError):
 class Settings:
     """:param model: folder of a model bundle; None for the one that ships.
     :param policy: a policy file; None for the one that ships.
-    :param max_text_length: longest message, in code points.
+    :param max_text_length: longest message, in code points; 20,000 take a core about a second and a half.
     :param max_batch: most messages in one batch request.
     :param max_body_bytes: largest request body.
     """
 
     model: Path | None = None
     policy: Path | None = None
-    max_text_length: int = 100_000
+    max_text_length: int = 20_000
     max_batch: int = 256
     max_body_bytes: int = 4_000_000
 

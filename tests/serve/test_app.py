@@ -116,7 +116,7 @@ def test_the_openapi_document_shows_the_contract(client: TestClient) -> None:
 
 def test_settings_come_from_the_environment() -> None:
     settings = Settings.from_environment({"RUTHAN_MAX_BATCH": "7", "RUTHAN_MODEL": "/m"})
-    assert (settings.max_batch, str(settings.model), settings.max_text_length) == (7, "/m", 100_000)
+    assert (settings.max_batch, str(settings.model), settings.max_text_length) == (7, "/m", 20_000)
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "๕"])
