@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="judge a bundle on labelled messages from elsewhere")
     evaluate.add_argument("bundle", type=Path)
     evaluate.add_argument("--on", type=Path, nargs="+", required=True, metavar="FILE", help="JSON lines: text, label")
+    evaluate.add_argument("--about", default="", metavar="TEXT", help="what the messages are, for the card")
     evaluate.add_argument("--card", action="store_true", help="write the tables into the bundle's model card")
 
     backbone = commands.add_parser("backbone", help="write the offline backbone as a from_pretrained folder")
@@ -60,7 +61,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from train.card import evaluation_section
     from train.evaluate import evaluate, write_to_card
 
-    evaluations = evaluate(options.bundle, options.on)
+    evaluations = evaluate(options.bundle, options.on, options.about)
     for name, evaluation in evaluations.items():
         print(evaluation_section(name, evaluation), end="\n\n")
     if options.card:

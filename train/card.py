@@ -28,7 +28,7 @@ def model_card(info: BundleInfo) -> str:
         f"{info.window_overlap} shared; the riskiest window decides.",
         f"Licence of the weights: {info.licence}. The corpus is CC BY 4.0.",
         "## On held-out messages of the same corpus",
-        "Families never seen in training, but from the same writers, so these figures flatter.",
+        "Families never seen in training, by the same writers, most of them in pairs meant to be hard to tell apart.",
         _risk_table({"held-out": held_out}),
         f"Calibration error {held_out['calibration_error']:.3f}; F1 harmful/benign at risk 0.5 "
         f"{held_out['f1_harmful']:.3f}; macro-F1 over classes {held_out['f1_macro']:.3f}.",

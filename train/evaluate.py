@@ -53,10 +53,11 @@ def read_labelled(path: Path) -> tuple[list[str], list[str], int]:
     return texts, labels, unlabelled
 
 
-def evaluate(folder: Path, files: Sequence[Path]) -> dict[str, dict[str, Any]]:
+def evaluate(folder: Path, files: Sequence[Path], about: str = "") -> dict[str, dict[str, Any]]:
     """By file name: metrics of the bundle and of the baseline, overall and per class.
 
-    The baseline is trained on the training part that the bundle was trained on.
+    The baseline is trained on the training part that the bundle was trained on. `about` says in the card what the
+    messages are and where they come from.
 
     :raises CorpusError: a file is malformed, or the corpus is no longer the one the bundle was trained on.
     """
@@ -67,16 +68,17 @@ def evaluate(folder: Path, files: Sequence[Path]) -> dict[str, dict[str, Any]]:
     if corpus_digest(records) != training["corpus_digest"]:
         raise CorpusError(f"{', '.join(config.corpus)} is not the corpus that {folder} was trained on; retrain first")
     baseline = fit_baseline(split_corpus(records, config.seed, config.split)["train"], config.seed)
-    return {path.name: _evaluate(scanner, baseline, path) for path in files}
+    return {path.name: _evaluate(scanner, baseline, path, about) for path in files}
 
 
-def _evaluate(scanner: Scanner, baseline: Any, path: Path) -> dict[str, Any]:
+def _evaluate(scanner: Scanner, baseline: Any, path: Path, about: str) -> dict[str, Any]:
     texts, labels, unlabelled = read_labelled(path)
     harmful = [label != BENIGN for label in labels]
     verdicts = list(scanner.scan_many(texts))
     ours = [verdict.risk for verdict in verdicts], [verdict.label for verdict in verdicts]
     theirs = baseline_predictions(baseline, texts)
-    result: dict[str, Any] = {"note": f"{unlabelled} messages without a label are left out." if unlabelled else ""}
+    left_out = f"{unlabelled} messages without a label are left out." if unlabelled else ""
+    result: dict[str, Any] = {"note": f"{about} {left_out}".strip()}
     for name, classes, (risks, predicted) in (
         ("bundle", "classes", ours),
         ("baseline", "baseline_classes", theirs),
