@@ -47,6 +47,8 @@ def check_readable(path: str) -> None:
     try:
         if Path(path).is_dir():
             raise DumpError(f"{path} is a folder; name the files in it, such as {path.rstrip('/')}/*.csv")
+        if Path(path).is_fifo():  # opening a pipe twice would cut its writer off
+            return
         with Path(path).open("rb"):
             pass
     except (OSError, ValueError) as error:

@@ -1,6 +1,8 @@
 """Every reader, through the one entry that users reach them by."""
 
 import io
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -171,6 +173,17 @@ def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
         check_readable(str(tmp_path))
     with pytest.raises(DumpError, match="cannot read"):
         list(read_dump(str(tmp_path)))
+
+
+def test_a_named_pipe_is_read_and_its_writer_not_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=lambda: path.write_text("หนึ่ง\nสอง\n", encoding="utf-8"))
+    writer.start()
+    check_readable(str(path))
+    messages = list(read_dump(str(path)))
+    writer.join()
+    assert [message.text for message in messages if isinstance(message, Message)] == ["หนึ่ง", "สอง"]
 
 
 def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
