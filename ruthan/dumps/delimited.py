@@ -62,11 +62,13 @@ def read_delimited(
         source = Source(file, number)
         if isinstance(cells, str):
             yield Unreadable(source, cells)
+        elif not any(cell.strip() for cell in cells):
+            continue
         elif header_pending:
             header_pending = False
         elif undecodable("".join(cells)):
             yield Unreadable(source, NOT_IN_ENCODING)
-        elif any(cell.strip() for cell in cells):
+        else:
             yield _message(cells, source, layout)
 
 
@@ -162,7 +164,7 @@ def _find_layout(sample: list[list[str]], file: str, column: str | None, delimit
     width = len(rows[0]) if has_header else Counter(map(len, rows)).most_common(1)[0][0]
     if text is None:
         body = [cells for cells in rows[has_header:] if len(cells) == width] or rows
-        text = max(range(len(body[0])), key=lambda index: sum(len(cells[index]) for cells in body))
+        text = max(range(width), key=lambda index: sum(len(cells[index]) for cells in body if index < len(cells)))
     if not 0 <= text < width:
         raise DumpError(f"{file}: no column {column!r}; its columns are: {', '.join(map(repr, rows[0]))[:200]}")
     others = {field: index for field, index in others.items() if index != text}

@@ -71,9 +71,12 @@ _URL = re.compile(
     rf"|{_HOST}(?![a-z0-9-]|\.[a-z])(?::\d{{1,5}})?(?:/[^\s<>\"'\u0e00-\u0e7f]{{0,2000}})?)",
     re.IGNORECASE,
 )
-_PHONE = re.compile(r"(?<![\d+.-])(?:\+66|0)[ .-]?\d(?:[ .-]?\d){7,8}(?![\d]|[.-]\d)")
+_PHONE = re.compile(r"(?<![\d+])(?<!\d[.-])(?:\+66|0)[ .-]?\d(?:[ .-]?\d){7,8}(?![\d]|[.-]\d)")
+# "LINE" alone is no cue: LINE MAN, LINE Pay and LINE TODAY are brands.
 _LINE_CUE = re.compile(
-    r"(?:(?<![a-z])line|ไลน์|ไลน|ไอดี)[ ]{0,2}(?:id|ไอดี)?[ ]{0,2}[:=]?[ ]{0,2}(@?[a-z0-9][a-z0-9._-]{2,19})(?![a-z0-9/])",
+    r"(?:(?:(?<![a-z])line|ไลน์|ไลน)[ ]{0,2}(?:(?:id|ไอดี)(?![a-z])|[:=])"
+    r"|(?:แอด|ทัก|add)[ ]{0,2}(?:line|ไลน์|ไลน)|ไอดี(?:ไลน์)?)"
+    r"[ ]{0,2}[:=]?[ ]{0,2}(@?[a-z0-9][a-z0-9._-]{2,19})(?![a-z0-9/])",
     re.IGNORECASE,
 )
 _LINE_OFFICIAL = re.compile(r"(?<![a-z0-9._@-])@[a-z0-9][a-z0-9._-]{2,19}(?![a-z0-9@])", re.IGNORECASE)
@@ -82,11 +85,11 @@ _LINE_OFFICIAL = re.compile(r"(?<![a-z0-9._@-])@[a-z0-9][a-z0-9._-]{2,19}(?![a-z
 def find_indicators(text: NormalizedText, original: str) -> tuple[Evidence, ...]:
     """All indicators in order of position, none inside another. `original` is what `text` was made from."""
     found: list[Evidence] = []
-    taken: list[tuple[int, int]] = []
+    taken = bytearray(len(text.text))  # 1 where a character already belongs to an indicator
     for kind, start, end, value in _candidates(text.text):
-        if any(start < other_end and other_start < end for other_start, other_end in taken):
+        if any(taken[start:end]):
             continue
-        taken.append((start, end))
+        taken[start:end] = b"\1" * (end - start)
         first, last = text.to_original(start, end)
         found.append(Evidence("indicator", kind, value, original[first:last], first, last))
     return tuple(sorted(found, key=lambda evidence: evidence.start))
@@ -113,8 +116,8 @@ def _url(written: str) -> str | None:
     scheme, separator, rest = written.partition("://")
     if not separator:
         scheme, rest = "http", written
-    host, slash, path = rest.partition("/")
-    return f"{scheme.lower()}://{host.lower()}{slash}{path}" if host else None
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    return f"{scheme.lower()}://{host.lower()}{rest[len(host) :]}" if host else None
 
 
 def _phone(written: str) -> str | None:

@@ -122,6 +122,12 @@ def test_rows_of_the_wrong_width_are_reported(tmp_path: Path) -> None:
     assert rows(tmp_path, "b.csv", "id,text\n1\n2,x\n") == [(2, "! 1 columns, but the text is in column 2"), (3, "x")]
 
 
+def test_blank_rows_before_the_header_and_ragged_rows_do_no_harm(tmp_path: Path) -> None:
+    assert rows(tmp_path, "a.csv", "\n\ntext,id\nhello,1\n") == [(4, "hello")]
+    found = rows(tmp_path, "b.csv", "sender,date,note\na,b\nc,d\n")
+    assert [line for line, _ in found] == [2, 3]
+
+
 def test_null_bytes_and_very_long_cells_are_read(tmp_path: Path) -> None:
     content = f"id,text\n1,a\x00b\n2,{'ก' * 300_000}\n"
     assert rows(tmp_path, "a.csv", content) == [(2, "a\x00b"), (3, "ก" * 300_000)]

@@ -21,6 +21,11 @@ def _indicators(text: str) -> tuple[Evidence, ...]:
         ("กดที่https://bit.ly/3abCDเลย", [("url", "https://bit.ly/3abCD", "https://bit.ly/3abCD")]),
         ("ดู Example-Line.go123.CC/x.", [("url", "http://example-line.go123.cc/x", "Example-Line.go123.CC/x")]),
         ("โทร 081-234-5678 ค่ะ", [("phone", "+66812345678", "081-234-5678")]),
+        ("โทร.0812345678", [("phone", "+66812345678", "0812345678")]),
+        ("Tel.02-123-4567", [("phone", "+6621234567", "02-123-4567")]),
+        ("https://X.com?Ref=AbC", [("url", "https://x.com?Ref=AbC", "https://X.com?Ref=AbC")]),
+        ("สั่งผ่าน LINE MAN จ่ายด้วย LINE Pay อ่านใน LINE TODAY", []),
+        ("ทักไลน์ mayy.99 ได้เลย", [("line_id", "mayy.99", "mayy.99")]),
         ("โทร ๐๘๑ ๒๓๔ ๕๖๗๘", [("phone", "+66812345678", "๐๘๑ ๒๓๔ ๕๖๗๘")]),
         ("+66 81 234 5678", [("phone", "+66812345678", "+66 81 234 5678")]),
         ("สำนักงาน 02-123-4567", [("phone", "+6621234567", "02-123-4567")]),
@@ -50,7 +55,7 @@ def test_offsets_slice_the_original_to_what_is_reported(hostile: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["a." * 50_000, "0 " * 50_000, "@" * 100_000, "line" * 25_000, "https://" * 12_500, "a-" * 50_000, "08-1" * 25_000]
-    + ["ไลน์ " * 20_000, "www." * 25_000, "+66" * 33_000],
+    + ["ไลน์ " * 20_000, "www." * 25_000, "a.me " * 20_000, "+66" * 33_000],
     ids=lambda text: text[:8],
 )
 def test_no_text_stalls_the_search(text: str) -> None:
