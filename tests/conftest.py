@@ -9,6 +9,7 @@ HOSTILE = {
     "only blanks": " \t\r\n\u3000\u200b ",
     "null bytes": "\x00\x00สวัสดี\x00",
     "lone surrogate": "โอน\ud83dด่วน",
+    "half emoji in a link": "https://a.co/x\ud83d",
     "only emoji": "😀🎉💰🇹🇭👨\u200d👩\u200d👧",
     "only a link": "https://bit.ly/3abcDEF",
     "right-to-left override": "กด \u202eyl.tib/123\u202c เลย",

@@ -114,7 +114,7 @@ def finetune(
     trainer.train()
     # Drops the autocast that the trainer wrapped around `forward`: what is exported and compared is float32.
     trained: MessageClassifier = trainer.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
-    return trained.eval(), tokenizer
+    return trained.cpu().eval(), tokenizer
 
 
 def probe(network: MessageClassifier, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> None:
