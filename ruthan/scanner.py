@@ -101,9 +101,9 @@ class Scanner:
     def _reasons(self, risk: float, label: str, likeliest: str, windows: int) -> list[str]:
         reasons = [self.taxonomy[label].reason]
         if label == BENIGN and self.policy.action(risk) != "allow":
-            reasons = [f"บางส่วนของข้อความนี้คล้าย “{self.taxonomy[likeliest].thai}” ควรให้คนตรวจดูก่อน"]
+            reasons = [f"บางส่วนของข้อความนี้คล้าย “{self.taxonomy[likeliest].thai}” ควรตรวจสอบให้แน่ใจก่อนทำตาม"]
         if windows > 1:
-            reasons.append(f"ข้อความยาวเกินที่แบบจำลองอ่านได้ในครั้งเดียว จึงอ่านเป็น {windows} ช่วง และใช้ช่วงที่เสี่ยงที่สุดตัดสิน")
+            reasons.append(f"ข้อความยาวเกินกว่าที่แบบจำลองจะอ่านได้ในครั้งเดียว จึงแบ่งอ่านเป็น {windows} ช่วง และใช้ช่วงที่เสี่ยงที่สุดตัดสิน")
         return reasons
 
 

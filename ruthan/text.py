@@ -115,8 +115,3 @@ def normalize(text: str) -> NormalizedText:
     for step in STEPS:
         result = step(result)
     return result
-
-
-def has_letters(text: str) -> bool:
-    """Whether there is anything to read: a letter, a digit or a symbol, not only blanks and controls."""
-    return any(not character.isspace() for character in normalize(text).text)
