@@ -18,7 +18,7 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 from ruthan.model.classifier import available_cores
-from train.corpus import read_corpus
+from train.corpus.records import read_corpus
 from train.slots import prepare
 
 MESSAGES, ROUNDS = 300, 5

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ruthan.errors import RuthanError
-from train.errors import TrainError
+from train.errors import ConfigError, TrainError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,7 +24,12 @@ def parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="judge a bundle on labelled messages from elsewhere")
     evaluate.add_argument("bundle", type=Path)
-    evaluate.add_argument("--on", type=Path, nargs="+", required=True, metavar="FILE", help="JSON lines: text, label")
+    evaluate.add_argument("--on", type=Path, nargs="+", default=[], metavar="FILE", help="JSON lines: text, label")
+    evaluate.add_argument(
+        "--held-out", type=Path, metavar="LIST", help="judge only the texts that data/splits/LIST names"
+    )
+    evaluate.add_argument("--assume", metavar="LABEL", help="label of lines that have no such field, such as benign")
+    evaluate.add_argument("--challenge", type=Path, metavar="DIR", help="folder of challenge sets, data/challenge")
     evaluate.add_argument("--about", default="", metavar="TEXT", help="what the messages are, for the card")
     evaluate.add_argument("--card", action="store_true", help="write the tables into the bundle's model card")
 
@@ -58,19 +63,27 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from train.card import evaluation_section
-    from train.evaluate import evaluate, write_to_card
+    from train.card import challenge_section, evaluation_section
+    from train.evaluate import Evaluation, write_to_card
 
-    evaluations = evaluate(options.bundle, options.on, options.about)
-    for name, evaluation in evaluations.items():
-        print(evaluation_section(name, evaluation), end="\n\n")
+    if not options.on and options.challenge is None:
+        raise ConfigError("nothing to judge on; give --on FILE or --challenge data/challenge")
+    evaluation = Evaluation(options.bundle)
+    files = {
+        path.name: evaluation.on_file(path, options.about, options.assume, options.held_out) for path in options.on
+    }
+    challenges = evaluation.on_challenges(options.challenge) if options.challenge else {}
+    for name, figures in files.items():
+        print(evaluation_section(name, figures), end="\n\n")
+    if challenges:
+        print(challenge_section(challenges))
     if options.card:
-        write_to_card(options.bundle, evaluations)
+        write_to_card(options.bundle, files, challenges)
 
 
 def _backbone(options: argparse.Namespace) -> None:
     from train.backbone import build_backbone
-    from train.corpus import read_corpus
+    from train.corpus.records import read_corpus
 
     texts = [record.text for record in read_corpus(options.corpus)] if options.corpus else []
     build_backbone(options.folder, texts)

@@ -8,13 +8,13 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from ruthan.taxonomy import BENIGN
 from ruthan.text import normalize
-from train.corpus import Record
+from train.corpus.records import Record
 from train.slots import prepare
 
 
-def fit_baseline(records: Sequence[Record], seed: int) -> Pipeline:
-    """A classifier over the same labels, trained on the same texts with one filling of their slots."""
-    texts = [prepare(record.text, record.id, seed, blur=True) for record in records]
+def fit_baseline(records: Sequence[Record], seed: int, disguised: float = 0.0) -> Pipeline:
+    """A classifier over the same labels, trained on the same texts as one pass of the network."""
+    texts = [prepare(record.text, record.id, seed, blur=True, disguised=disguised) for record in records]
     model = make_pipeline(
         TfidfVectorizer(analyzer="char", ngram_range=(1, 5), min_df=2, sublinear_tf=True, max_features=300_000),
         LogisticRegression(C=10, max_iter=1000, class_weight="balanced"),
@@ -23,7 +23,11 @@ def fit_baseline(records: Sequence[Record], seed: int) -> Pipeline:
 
 
 def baseline_predictions(model: Pipeline, texts: Sequence[str]) -> tuple[list[float], list[str]]:
-    """Risk, 1 - P(benign), and likeliest label of each text."""
+    """Risk, 1 - P(benign), and label of each text: benign below a risk of 0.5, else the likeliest harmful class."""
     probabilities = model.predict_proba([normalize(text).text for text in texts])
     labels = list(model.classes_)
-    return (1 - probabilities[:, labels.index(BENIGN)]).tolist(), [labels[i] for i in probabilities.argmax(1)]
+    benign = labels.index(BENIGN)
+    risks = 1 - probabilities[:, benign]
+    probabilities[:, benign] = 0
+    predicted = [labels[at] if risk >= 0.5 else BENIGN for at, risk in zip(probabilities.argmax(1), risks, strict=True)]
+    return risks.tolist(), predicted

@@ -1,6 +1,6 @@
 """Write a model card from what a run and an evaluation measured."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ruthan.model.bundle import BundleInfo
@@ -19,7 +19,7 @@ def model_card(info: BundleInfo) -> str:
         f"{classes}. Part of ruthan (รู้ทัน).",
         "โมเดลนี้ใช้ช่วยคัดกรองข้อความเท่านั้น ผลที่ได้ไม่ใช่ข้อสรุปว่าผู้ใดกระทำผิดหรือเป็นผู้เสียหาย ควรมีคนตรวจก่อนปิดกั้นหรือรายงานเสมอ",
         "## How it was made",
-        f"{info.attribution} {config['variants']} passes over {training['records']['trained_on']} authored messages "
+        f"{info.attribution} {config['variants']} passes over {_counted(training['trained_on'])} "
         f"(corpus digest `{training['corpus_digest'][:16]}`), batch {config['batch_size']}, learning rate "
         f"{config['encoder_learning_rate']} (encoder) and {config['head_learning_rate']} (head), seed "
         f"{config['seed']}; {info.metrics['minutes']} minutes on the machine that made it. "
@@ -28,7 +28,8 @@ def model_card(info: BundleInfo) -> str:
         f"{info.window_overlap} shared; the riskiest window decides.",
         f"Licence of the weights: {info.licence}. The corpus is CC BY 4.0.",
         "## On held-out messages of the same corpus",
-        "Families never seen in training, by the same writers, most of them in pairs meant to be hard to tell apart.",
+        "Messages never seen in training, nor any paraphrase of them; by the same writers, most of them in pairs "
+        "that are meant to be hard to tell apart.",
         _risk_table({"held-out": held_out}),
         f"Calibration error {held_out['calibration_error']:.3f}; F1 harmful/benign at risk 0.5 "
         f"{held_out['f1_harmful']:.3f}; macro-F1 over classes {held_out['f1_macro']:.3f}.",
@@ -36,6 +37,7 @@ def model_card(info: BundleInfo) -> str:
         f"On {drift['texts']} held-out messages: largest difference of a class probability {drift['largest']:.3f}, "
         f"mean {drift['mean']:.4f}, F1 loss {drift['f1_loss']:.4f}.",
         *(evaluation_section(name, each) for name, each in info.metrics.get("evaluations", {}).items()),
+        *([challenge_section(info.metrics["challenges"])] if info.metrics.get("challenges") else []),
         "## Limits",
         "- A label says what a message tries to do. It is never a finding about a person.\n"
         "- Authored by language models in the manner of published warnings and read a second time by another; no "
@@ -46,30 +48,77 @@ def model_card(info: BundleInfo) -> str:
     return "\n\n".join(sections) + "\n"
 
 
+def _counted(trained_on: Mapping[str, int]) -> str:
+    """How many messages of which origin a pass holds."""
+    return ", ".join(f"{count} {origin}" for origin, count in trained_on.items()) + " messages"
+
+
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}%"
 
 
+def _auc(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
 def _risk_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    lines = ["| | messages | harmful | AUC | recall at 1% false alarms | at 5% |", "|---|--:|--:|--:|--:|--:|"]
+    """AUC and recall at false-alarm budgets, and where a policy was applied the shares for review and block."""
+    with_policy = all("review" in row for row in rows.values())
+    heads = ["", "messages", "harmful", "AUC", "recall at 1% false alarms", "at 5%"]
+    heads += ["harmful to review", "honest to review", "honest to block"] if with_policy else []
+    lines = [_line(heads), "|---" + "|--:" * (len(heads) - 1) + "|"]
     for name, row in rows.items():
-        auc = "–" if row["auc"] is None else f"{row['auc']:.3f}"
-        recall = " | ".join(_percent(row["recall"][budget]) for budget in ("0.01", "0.05"))
-        lines.append(f"| {name} | {row['messages']} | {row['harmful']} | {auc} | {recall} |")
+        both = 0 < row["harmful"] < row["messages"]
+        cells = [name, row["messages"], row["harmful"], _auc(row["auc"])]
+        cells += [_percent(row["recall"][budget] if both else None) for budget in ("0.01", "0.05")]
+        if with_policy:
+            cells += [_percent(row["review"]["harmful"]), _percent(row["review"]["honest"])]
+            cells += [_percent(row["block"]["honest"])]
+        lines.append(_line(cells))
     return "\n".join(lines)
+
+
+def _line(cells: Sequence[object]) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+_NAMES = {
+    "bundle": "this bundle",
+    "bundle, links masked": "… with links masked",
+    "baseline": "TF-IDF + logistic regression",
+    "baseline, links masked": "… with links masked",
+}
 
 
 def evaluation_section(name: str, evaluation: Mapping[str, Any]) -> str:
     """The part of the card on one set of messages from elsewhere."""
-    lines = [
-        f"## On {name}",
-        evaluation["note"],
-        _risk_table({"this bundle": evaluation["bundle"], "TF-IDF + logistic regression": evaluation["baseline"]}),
-        "Per class, in brackets the same for TF-IDF + logistic regression. *Flagged*: share with a risk at or above "
-        "the threshold at 5% false alarms. *Recall*, *precision*: of the class itself.",
-        _class_rows(evaluation["classes"], evaluation["baseline_classes"]),
-    ]
+    rows = {f"{label}{' ' * at}": evaluation[key] for at, (key, label) in enumerate(_NAMES.items())}
+    lines = [f"## On {name}", evaluation["note"], _risk_table(rows)]
+    if len(evaluation["classes"]) > 1:
+        lines += [
+            "Per class, in brackets the same for TF-IDF + logistic regression. *Flagged*: share with a risk at or "
+            "above the threshold at 5% false alarms. *Recall*, *precision*: of the class itself.",
+            _class_rows(evaluation["classes"], evaluation["baseline_classes"]),
+        ]
     return "\n\n".join(line for line in lines if line)
+
+
+def challenge_section(challenges: Mapping[str, Any]) -> str:
+    """The part of the card on the challenge sets, in brackets the baseline's figures."""
+    heads = ["set", "texts", "harmful", "AUC", "harmful to review", "honest to review", "pairs in order"]
+    lines = [_line(heads), "|---" + "|--:" * (len(heads) - 1) + "|"]
+    for name, figures in challenges.items():
+        ours, theirs = figures["bundle"], figures["baseline"]
+
+        cells = [name, ours["messages"], ours["harmful"], f"{_auc(ours['auc'])} ({_auc(theirs['auc'])})"]
+        for side in ("harmful", "honest"):
+            cells.append(f"{_percent(ours['review'][side])} ({_percent(theirs['review'][side])})")
+        cells.append(f"{_percent(ours['pairs_in_order'])} ({_percent(theirs['pairs_in_order'])})")
+        lines.append(_line(cells))
+    wrong = {name: challenges[name]["bundle"]["wrong"] for name in ("must_catch", "must_pass") if name in challenges}
+    sentences = [f"{name}: {', '.join(ids) if ids else 'none'} wrong." for name, ids in wrong.items()]
+    about = "Texts that no model is trained on, see `data/README.md`; in brackets TF-IDF + logistic regression."
+    return "\n\n".join(["## On the challenge sets", about, "\n".join(lines), " ".join(sentences)]).strip()
 
 
 def _class_rows(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> str:

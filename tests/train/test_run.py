@@ -1,5 +1,4 @@
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -11,14 +10,13 @@ from ruthan.scanner import Scanner
 from train.__main__ import main
 from train.config import TrainConfig
 from train.errors import CorpusError, ExportError
-from train.evaluate import evaluate, read_labelled, write_to_card
-from train.run import run
+from train.run import run, training_passes
 
 
 def test_a_run_leaves_bundle_weights_metrics_and_confusion(smoke_run: Path) -> None:
     bundle = read_bundle(smoke_run / "bundle")
     assert bundle.info.name == "smoke"
-    assert bundle.info.training["records"]["trained_on"] == 160
+    assert bundle.info.training["trained_on"] == {"authored": 160}
     with safe_open(smoke_run / "model.safetensors", "numpy") as weights:
         assert "head.weight" in weights.keys()  # noqa: SIM118
     metrics = json.loads((smoke_run / "metrics.json").read_text(encoding="utf-8"))
@@ -72,34 +70,30 @@ def test_an_empty_part_stops_the_run_before_training(tmp_path: Path, smoke_confi
         run(config, tmp_path / "run")
 
 
-def test_an_evaluation_stands_in_the_card_beside_the_baseline(smoke_run: Path, tmp_path: Path) -> None:
-    path = tmp_path / "elsewhere.jsonl"
-    rows = [{"text": "กู้เงินด่วน โอนค่าธรรมเนียมก่อน", "label": "loan"}, {"text": "ถึงบ้านยัง", "label": "benign"}]
-    rows += [{"text": "?", "label": None}]
-    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
-    evaluations = evaluate(smoke_run / "bundle", [path])
-    assert evaluations["elsewhere.jsonl"]["bundle"]["messages"] == 2
-    write_to_card(smoke_run / "bundle", evaluations)
-    card = (read_bundle(smoke_run / "bundle").folder / "README.md").read_text(encoding="utf-8")
-    assert "## On elsewhere.jsonl" in card
-    assert "TF-IDF + logistic regression" in card
-    assert re.search(r"\| loan \| 1 \|", card)
+def test_real_texts_are_mixed_in_and_named(tmp_path: Path, smoke_config: TrainConfig) -> None:
+    path = tmp_path / "real.jsonl"
+    texts = [f"พัสดุหมายเลข 000123456789 ถึง{place}แล้ว" for place in ("บ้าน", "ร้าน", "ตึก", "วัด", "สวน", "ค่าย")]
+    path.write_text("".join(json.dumps({"text": text, "kind": "otp"}) + "\n" for text in texts), encoding="utf-8")
+    source = {"path": str(path), "weight": 0.5, "label": "benign", "attribution": "someone (MIT)"}
+    config = TrainConfig.from_dict({**smoke_config.to_dict(), "limit": 32, "variants": 2, "sources": [source]})
+    bundle = read_bundle(run(config, tmp_path / "run"))
+    assert bundle.info.training["trained_on"] == {"authored": 32, "real": 3}
+    assert bundle.info.attribution.endswith("Trained also on texts of someone (MIT).")
+    first, second = training_passes([], config)
+    assert {record.id for record in first} != {record.id for record in second}
 
 
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        ('{"text": "x"}', ":1: a line needs the fields text and label"),
-        ("nonsense", ":1: a line needs the fields text and label"),
-        ('{"text": "x", "label": "phishing"}', ":1: unknown label 'phishing'"),
-        ('{"text": "x", "label": null}', "holds no labelled message"),
-    ],
-)
-def test_labelled_messages_that_cannot_be_used_are_named(tmp_path: Path, content: str, complaint: str) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_text(content, encoding="utf-8")
-    with pytest.raises(CorpusError, match=complaint):
-        read_labelled(path)
+def test_a_training_text_near_a_challenge_stops_the_run_before_training(
+    tmp_path: Path, smoke_config: TrainConfig
+) -> None:
+    challenge = Path(smoke_config.challenge or "") / "must_catch.jsonl"
+    row = json.loads(challenge.read_text(encoding="utf-8").splitlines()[0])
+    path = tmp_path / "real.jsonl"
+    path.write_text(json.dumps({"text": row["text"], "label": row["label"]}), encoding="utf-8")
+    config = TrainConfig.from_dict({**smoke_config.to_dict(), "sources": [{"path": str(path)}]})
+    with pytest.raises(CorpusError, match="which must never be trained on"):
+        run(config, tmp_path / "run")
+    assert not (tmp_path / "run" / "trained.json").exists()
 
 
 def test_an_error_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,22 +1,15 @@
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ruthan.taxonomy import BENIGN, default_taxonomy
-from train.corpus import Record, corpus_digest, read_corpus, split_corpus
+from train.corpus.records import Record, corpus_digest, read_corpus, record_line
 from train.errors import CorpusError
-
-CORPUS = Path(__file__).parents[2] / "data" / "corpus"
-SHARES = (0.8, 0.1, 0.1)
-
-
-@pytest.fixture(scope="module")
-def records() -> list[Record]:
-    return read_corpus([CORPUS])
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -41,42 +34,12 @@ def test_the_shipped_corpus_is_valid_and_covers_every_class_and_kind(records: li
     assert {record.kind for record in records} == {*taxonomy.kinds, None}
 
 
-def test_no_identifier_is_written_out(records: list[Record]) -> None:
-    written = re.compile(r"https?://|www\.|(?<!\d)0[689]\d[- ]?\d{3}[- ]?\d{4}(?!\d)|\d{9}|\w@\w+\.\w")
-    assert [record.id for record in records if written.search(record.text)] == []
-
-
-def test_no_text_stands_twice(records: list[Record]) -> None:
-    texts = Counter(re.sub(r"\{.*?\}|[\W\d]", "", record.text).lower() or record.text for record in records)
-    assert [text for text, count in texts.items() if count > 1] == []
-
-
-def test_families_and_pairs_stay_on_one_side(records: list[Record]) -> None:
-    parts = split_corpus(records, 17, SHARES)
-    side = {record.id: name for name, part in parts.items() for record in part}
-    family_side: dict[str, str] = {}
-    for record in records:
-        assert family_side.setdefault(record.family, side[record.id]) == side[record.id]
-        if record.pair:
-            assert side[record.pair] == side[record.id]
-    assert sum(map(len, parts.values())) == len(records)
-    assert 0.7 < len(parts["train"]) / len(records) < 0.9
-
-
-def test_more_records_move_none_of_the_old_ones(records: list[Record]) -> None:
-    partners = {record.pair for record in records}
-    newest = {record.id for record in records if record.pair is None and record.id not in partners}
-    before = split_corpus([record for record in records if record.id not in newest], 17, SHARES)
-    after = split_corpus(records, 17, SHARES)
-    assert 500 < len(newest) < len(records)
-    for name, part in before.items():
-        assert {record.id for record in part} <= {record.id for record in after[name]}
-
-
-def test_the_digest_knows_texts_and_labels_and_not_their_order(records: list[Record]) -> None:
+def test_the_digest_knows_all_that_records_say_and_not_their_order(records: list[Record]) -> None:
     some = records[:50]
     assert corpus_digest(some) == corpus_digest(some[::-1])
     assert corpus_digest(some) != corpus_digest(some[1:])
+    for change in ({"family": "x"}, {"pair": "x"}, {"label": "spam"}, {"text": "x"}, {"flags": ("needs_help",)}):
+        assert corpus_digest([replace(some[0], **change), *some[1:]]) != corpus_digest(some)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +55,8 @@ def test_the_digest_knows_texts_and_labels_and_not_their_order(records: list[Rec
         ({"hard": "no"}, "hard must be true or false"),
         ({"flags": ["x"]}, "flags must be a list of"),
         ({"pair": "nobody"}, "pair 'nobody' does not exist"),
+        ({"pair": ["ok"]}, "pair must be an id or null"),
+        ({"flags": [{}]}, "flags must be a list of"),
         ({"extra": 1}, "unknown field extra"),
     ],
 )
@@ -116,6 +81,34 @@ def test_a_missing_field_a_double_id_and_broken_json_are_named(tmp_path: Path) -
     path.write_text("{", encoding="utf-8")
     with pytest.raises(CorpusError, match=":1: not valid JSON"):
         read_corpus([path])
+
+
+def test_a_family_has_one_label_and_at_most_three_paraphrases(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r":2: family 'a' is loan at .*:1 and spam here"):
+        read_corpus([write(tmp_path, row(), row(id="b", label="spam"))])
+    assert len(read_corpus([write(tmp_path, *(row(id=str(number)) for number in range(4)))])) == 4
+    with pytest.raises(CorpusError, match=":5: family 'a' has more than 4 records"):
+        read_corpus([write(tmp_path, *(row(id=str(number)) for number in range(5)))])
+
+
+def test_blank_lines_and_a_byte_order_mark_are_no_records(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.jsonl"
+    path.write_text("\ufeff" + json.dumps(row()) + "\r\n\n", encoding="utf-8")
+    assert [record.id for record in read_corpus([path])] == ["a"]
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.jsonl"
+    path.write_bytes(json.dumps(row(), ensure_ascii=False).encode("cp874"))
+    with pytest.raises(CorpusError, match="is not UTF-8"):
+        read_corpus([path])
+
+
+def test_a_record_is_written_as_it_was_read(tmp_path: Path, records: list[Record]) -> None:
+    some = [record for record in records if record.flags][:5] + records[:5]
+    path = tmp_path / "again.jsonl"
+    path.write_text("".join(record_line(replace(record, pair=None)) for record in some), encoding="utf-8")
+    assert read_corpus([path]) == [replace(record, pair=None) for record in some]
 
 
 def test_no_corpus_at_all_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,119 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from train.corpus.add import add
+from train.corpus.records import read_corpus, record_line
+from train.errors import CorpusError
+
+OLD = {
+    "id": "old-0001", "text": "ยินดีด้วยค่ะ คุณได้รับสิทธิ์กู้เงินวันนี้ แอดไลน์ {lineid}", "label": "loan", "kind": None, "lang": "th",
+    "channel": "sms", "family": "old-0001", "pair": None, "origin": "authored", "hard": False,
+}  # fmt: skip
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    (folder / "old.jsonl").write_text(json.dumps(OLD, ensure_ascii=False) + "\n", encoding="utf-8")
+    return folder
+
+
+def new(tmp_path: Path, *rows: dict[str, Any]) -> Path:
+    path = tmp_path / "reviewed.jsonl"
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_new_texts_get_an_id_a_family_and_slots(tmp_path: Path, corpus: Path) -> None:
+    source = new(tmp_path, {"text": "โอนมาที่ 123-4-56789-0 โทร 0812345678", "label": "relative_impersonation"})
+    filed = add(source, [corpus], corpus / "hotline.jsonl", "hotline-2026")
+    assert (filed.slots, filed.repeats) == (2, [])
+    (record,) = read_corpus([corpus / "hotline.jsonl"])
+    assert (record.id, record.family, record.origin) == ("hotline-0001", "hotline-0001", "hotline-2026")
+    assert record.text == "โอนมาที่ {account} โทร {phone}"
+
+
+def test_a_paraphrase_joins_the_family_it_paraphrases_and_a_repeat_is_left_out(tmp_path: Path, corpus: Path) -> None:
+    source = new(
+        tmp_path,
+        {"text": "ยินดีด้วย คุณได้รับสิทธิ์กู้เงินวันนี้ แอดไลน์มาเลย {lineid}", "label": "loan"},
+        {"text": "ยินดีด้วยค่ะ คุณได้รับสิทธิ์กู้เงินวันนี้!! แอดไลน์ abc.123", "label": "loan"},
+    )
+    filed = add(source, [corpus], corpus / "old.jsonl", "x")
+    assert [(record.id, record.family) for record in filed.records] == [("old-0002", "old-0001")]
+    assert filed.repeats == [f"{source}:2: stands already as old-0001"]
+    assert len(read_corpus([corpus])) == 2
+
+
+def test_a_fourth_paraphrase_is_left_out(tmp_path: Path, corpus: Path) -> None:
+    rows = [
+        {"text": f"ข้อความ {word} ยาวพอสมควร", "label": "loan", "family": "old-0001"}
+        for word in ("แมว", "หมา", "ปลา", "นก")
+    ]
+    filed = add(new(tmp_path, *rows), [corpus], corpus / "x.jsonl", "x")
+    assert len(filed.records) == 3
+    assert filed.repeats[0].endswith("its family old-0001 has 4 texts already")
+
+
+def test_filing_twice_changes_nothing(tmp_path: Path, corpus: Path) -> None:
+    source = new(tmp_path, {"text": "รับซื้อบัญชีม้า", "label": "mule_account"})
+    add(source, [corpus], corpus / "x.jsonl", "x")
+    before = (corpus / "x.jsonl").read_bytes()
+    assert add(source, [corpus], corpus / "x.jsonl", "x").records == []
+    assert (corpus / "x.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp874"])
+def test_a_spreadsheet_is_filed_whatever_its_encoding(tmp_path: Path, corpus: Path, encoding: str) -> None:
+    path = tmp_path / "reviewed.csv"
+    path.write_bytes(
+        'text,label,kind,note,hard,flags\r\n"แม่ช่วยด้วย, หนูถูกขัง\r\nอยู่ที่นี่",benign,other,x,yes,needs_help\r\n'.encode(
+            encoding
+        )
+    )
+    (record,) = add(path, [corpus], corpus / "x.jsonl", "x").records
+    assert record.text == "แม่ช่วยด้วย, หนูถูกขัง\r\nอยู่ที่นี่"
+    assert (record.kind, record.hard, record.flags) == ("other", True, ("needs_help",))
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ({"text": "x", "label": "phishing"}, ":2: label 'phishing' is not one of"),
+        ({"text": "", "label": "loan"}, ":2: text must be a text that is not empty"),
+        ({"text": "x", "label": "benign"}, ":2: kind None is not one of"),
+        ({"text": OLD["text"], "label": "spam"}, ":2: the text stands already as old-0001, labelled loan, not spam"),
+        ({"text": str(OLD["text"]) + " จ้า", "label": "spam"}, r":2: the text is \d+% like old-0001, labelled loan"),
+        ({"text": "ถูกใจ", "label": "loan", "pair": "nobody"}, "pair 'nobody' does not exist"),
+        ({"text": "ถูกใจ", "label": "loan", "colour": "red"}, ":2: unknown field colour"),
+    ],
+)
+def test_one_bad_row_and_nothing_is_written(tmp_path: Path, corpus: Path, row: dict[str, Any], complaint: str) -> None:
+    before = (corpus / "old.jsonl").read_bytes()
+    source = new(tmp_path, {"text": "รับซื้อบัญชีม้า", "label": "mule_account"}, row)
+    with pytest.raises(CorpusError, match=complaint):
+        add(source, [corpus], corpus / "old.jsonl", "x")
+    assert (corpus / "old.jsonl").read_bytes() == before
+    assert sorted(path.name for path in corpus.iterdir()) == ["old.jsonl"]
+
+
+def test_a_spreadsheet_without_header_or_with_an_open_quote_is_named(tmp_path: Path, corpus: Path) -> None:
+    path = tmp_path / "reviewed.csv"
+    path.write_text("ข้อความ,loan\n", encoding="utf-8")
+    with pytest.raises(CorpusError, match=":1: a header with text and label is needed"):
+        add(path, [corpus], corpus / "x.jsonl", "x")
+    path.write_text('text,label\n"ข้อความ,loan\n', encoding="utf-8")
+    with pytest.raises(CorpusError, match="is a quote missing"):
+        add(path, [corpus], corpus / "x.jsonl", "x")
+
+
+def test_a_file_without_a_last_line_break_is_not_damaged(tmp_path: Path, corpus: Path) -> None:
+    target = corpus / "old.jsonl"
+    target.write_text(target.read_text(encoding="utf-8").rstrip("\n"), encoding="utf-8")
+    filed = add(new(tmp_path, {"text": "รับซื้อบัญชีม้า", "label": "mule_account"}), [corpus], target, "x")
+    assert target.read_text(encoding="utf-8").endswith(record_line(filed.records[0]))
+    assert len(read_corpus([corpus])) == 2

@@ -1,0 +1,117 @@
+"""Keep the corpus in order.
+
+python -m train.corpus check
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ruthan.errors import RuthanError
+from train.errors import TrainError
+
+CORPUS, CHALLENGE, SPLITS = Path("data/corpus"), Path("data/challenge"), Path("data/splits")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, one sub-command a task."""
+    result = argparse.ArgumentParser(prog="python -m train.corpus", description="Check, extend and audit the corpus.")
+    result.add_argument(
+        "--corpus", type=Path, action="append", metavar="PATH", help=f"default: {CORPUS}; may be repeated"
+    )
+    commands = result.add_subparsers(dest="command", required=True)
+
+    check = commands.add_parser("check", help="everything that must hold before a training run; exit code 1 if not")
+    check.add_argument("--quiet", action="store_true", help="print problems only, no tables")
+
+    add = commands.add_parser("add", help="check and file new labelled texts")
+    add.add_argument("file", type=Path, help="CSV or JSON lines with text and label")
+    add.add_argument("--to", type=Path, metavar="FILE", help=f"default: {CORPUS}/<name of the file>.jsonl")
+    add.add_argument("--origin", required=True, help="where the texts come from, such as hotline-2026")
+
+    audit = commands.add_parser("audit", help="rank probable label errors and texts that are alike, for review")
+    audit.add_argument("--most", type=int, default=50, metavar="N", help="show so many of each (default: 50)")
+
+    split = commands.add_parser("hold-out", help="choose texts for judging, whole near-duplicate families at a time")
+    split.add_argument("files", type=Path, nargs="+", help="JSON lines with a text; near-duplicates count across files")
+    split.add_argument("--share", type=float, required=True, help="share of the texts to hold out, 0 to 1")
+    split.add_argument("--seed", type=int, default=0)
+    split.add_argument("--to", type=Path, required=True, metavar="LIST", help="the list of digests to write")
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when done, 1 if the check found problems, 2 with one line on stderr when it cannot be done."""
+    options = parser().parse_args(arguments)
+    options.corpus = options.corpus or [CORPUS]
+    try:
+        return _COMMANDS[options.command](options)
+    except (TrainError, RuthanError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _check(options: argparse.Namespace) -> int:
+    from train.corpus.check import check
+
+    whole = options.corpus == [CORPUS]
+    result = check(
+        options.corpus,
+        CHALLENGE if CHALLENGE.is_dir() else None,
+        SPLITS if SPLITS.is_dir() else None,
+        complete=whole,
+    )
+    if not options.quiet:
+        print(result.tables)
+    for problem in result.problems:
+        print(problem)
+    print(f"{len(result.problems)} problems" if result.problems else "the corpus is in order")
+    return 1 if result.problems else 0
+
+
+def _add(options: argparse.Namespace) -> int:
+    from train.corpus.add import add
+
+    target = options.to or CORPUS / f"{options.file.stem}.jsonl"
+    filed = add(options.file, options.corpus, target, options.origin)
+    for repeat in filed.repeats:
+        print(f"left out: {repeat}")
+    print(f"{len(filed.records)} texts filed in {filed.path}, {filed.slots} identifiers replaced by slots")
+    return 0
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from train.corpus.audit import alike_texts, doubtful_labels
+
+    print("# Labels to look at again: place, id, label given, label suggested, confidence in the label given, text\n")
+    for doubt in doubtful_labels(options.corpus)[: options.most]:
+        record = doubt.record
+        text = " ".join(record.text.split())
+        print(f"{doubt.place} {record.id} {record.label} → {doubt.suggested} {doubt.confidence:.3f} {text[:120]}")
+    print("\n# Texts that are alike\n")
+    for alike in alike_texts(options.corpus)[: options.most]:
+        for place, record in zip(alike.places, alike.records, strict=True):
+            print(f"{alike.similarity:.2f} {place} {record.id} {record.label} {' '.join(record.text.split())[:120]}")
+    return 0
+
+
+def _hold_out(options: argparse.Namespace) -> int:
+    from train.corpus.records import read_lines
+    from train.corpus.splits import hold_out
+
+    texts = [str(row.get("text", "")) for _, row in read_lines(options.files)]
+    digests = hold_out(texts, options.share, options.seed)
+    head = (
+        f"# {len(digests)} texts held out of {', '.join(path.name for path in options.files)}: never train on them.\n"
+    )
+    options.to.parent.mkdir(parents=True, exist_ok=True)
+    options.to.write_text(head + "".join(f"{digest}\n" for digest in digests), encoding="ascii")
+    print(f"{len(digests)} of {len(texts)} texts held out, listed in {options.to}")
+    return 0
+
+
+_COMMANDS = {"check": _check, "add": _add, "audit": _audit, "hold-out": _hold_out}
+
+if __name__ == "__main__":
+    sys.exit(main())

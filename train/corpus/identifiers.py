@@ -1,0 +1,126 @@
+"""The privacy rule of the corpus: whatever identifies a person, an account or a site is a slot.
+
+Hotlines and domains of `data/public_contacts.yaml`, and the real domains of `data/brands.yaml`, may be written out.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from random import Random
+
+import yaml
+
+from ruthan.evidence.indicators import find_indicators
+from ruthan.resources import shipped
+from ruthan.text import normalize
+from train.slots import FILLERS, SLOT
+
+_EMAIL = re.compile(r"[a-z0-9._+-]{1,64}@[a-z0-9-]{1,63}\.[a-z0-9.-]{2,63}", re.IGNORECASE)
+# Nine digits and more, blanks and hyphens between them allowed: phones, accounts, citizen ids, tracking numbers.
+_LONG_NUMBER = re.compile(r"(?<![\d.,*#])\d(?:[ -]?\d){8,}(?![\d]|[.,]\d)")
+_HOTLINE = re.compile(
+    r"(?:โทร\.?|สายด่วน|เบอร์|hotline|call|dial)[ :]{0,2}(?<![*#\d])(1\d{2,3}|19\d)(?![\d#,.:/%-]|\s*(?:บาท|บ\.|THB))",
+    re.I,
+)
+
+
+@cache
+def _public() -> tuple[frozenset[str], frozenset[str]]:
+    """Hotlines, and domains, that may be written out."""
+    contacts = yaml.safe_load(shipped("data", "public_contacts.yaml").read_text(encoding="utf-8"))
+    brands = yaml.safe_load(shipped("data", "brands.yaml").read_text(encoding="utf-8"))
+    return frozenset(contacts["hotlines"]), frozenset([*contacts["domains"], *brands.values()])
+
+
+def written_identifiers(text: str) -> Iterator[tuple[str, str]]:
+    """Kind and wording of every identifier that stands in `text` outside of slots and is not public."""
+    bare = SLOT.sub(" ", text)
+    hotlines, domains = _public()
+    for kind, start, end in _spans(bare):
+        written = bare[start:end]
+        if kind == "link" and _host(written) in domains:
+            continue
+        yield kind, written
+    for match in _HOTLINE.finditer(bare):
+        if match[1] not in hotlines:
+            yield "hotline", match[1]
+
+
+def _host(link: str) -> str:
+    host = re.sub(r"^[a-z]+://", "", link.lower()).partition("/")[0]
+    return host.removeprefix("www.")
+
+
+def _spans(text: str) -> Iterator[tuple[str, int, int]]:
+    """Kind and span of each identifier, in order; none inside another."""
+    found: list[tuple[str, int, int]] = [("e-mail address", *match.span()) for match in _EMAIL.finditer(text)]
+    names = {"url": "link", "phone": "phone number", "line_id": "LINE id"}
+    for each in find_indicators(normalize(text), text):
+        # "ไอดี rov" is a word behind a cue; "120บ@CENTRAL RAMA2" a shop, as banks write it; ids are in small letters.
+        if each.type == "line_id" and (each.text.upper() == each.text or not re.search(r"[@\d._-]", each.text)):
+            continue
+        found.append((names[each.type], each.start, each.end))
+    found += [("long number", *match.span()) for match in _LONG_NUMBER.finditer(text)]
+    end = 0
+    for kind, first, last in sorted(found, key=lambda each: (each[1], -each[2])):
+        if first >= end:
+            yield kind, first, last
+            end = last
+
+
+_SLOT_OF = {"link": "{link}", "phone number": "{phone}", "e-mail address": "{link}", "long number": "{account}"}
+
+
+def slotted(text: str) -> tuple[str, int]:
+    """`text` with a slot for every identifier that is not public, and how many there were.
+
+    Braces that were there already become parentheses, but for slots.
+    """
+    result: list[str] = []
+    count = at = 0
+    for match in SLOT.finditer(text):
+        if match[1] not in FILLERS:
+            continue
+        plain, found = _without_identifiers(text[at : match.start()])
+        result += [plain, match[0]]
+        count += found
+        at = match.end()
+    plain, found = _without_identifiers(text[at:])
+    return "".join([*result, plain]), count + found
+
+
+def _without_identifiers(text: str) -> tuple[str, int]:
+    text = text.replace("{", "(").replace("}", ")")
+    result: list[str] = []
+    count = at = 0
+    for kind, start, end in _spans(text):
+        written = text[start:end]
+        if kind == "link" and _host(written) in _public()[1]:
+            continue
+        slot = _SLOT_OF.get(kind) or ("{lineoa}" if written.startswith("@") else "{lineid}")
+        result += [text[at:start], slot]
+        count += 1
+        at = end
+    return "".join([*result, text[at:]]), count
+
+
+_MASKED = re.compile(r"(?<!\d)000(?:[ -]?\d){6,13}(?!\d)")
+
+
+def revive_numbers(text: str, random: Random) -> str:
+    """Other invented digits for numbers that a publisher masked by a leading 000, so that no model learns the mask.
+
+    Nine and ten digits begin like Thai phone numbers half of the time, the rest like accounts and tracking numbers.
+    """
+
+    def revived(match: re.Match[str]) -> str:
+        count = sum(character.isdigit() for character in match[0])
+        head = (
+            random.choice(["06", "08", "08", "09"] if count == 10 else ["02", "03", "05"]) if count in (9, 10) else ""
+        )
+        if random.random() < 0.5:
+            head = str(random.randint(1, 9))
+        digits = iter(head + "".join(random.choices("0123456789", k=count)))
+        return re.sub(r"\d", lambda _: next(digits), match[0])
+
+    return _MASKED.sub(revived, text)
