@@ -10,6 +10,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help scan serve train test check format clean
 
 help: ## show this list
@@ -21,14 +22,15 @@ scan: .venv/scan ## scan the sample dump, or IN=path; verdicts go to OUT=verdict
 serve: .venv/serve ## start the scan endpoint on HOST and PORT
 	@$(BIN)/ruthan-serve --host $(HOST) --port $(PORT)
 
-train: .venv/train ## train the model that ships, or CONFIG=path, into runs/
+train: .venv/train ## train on the corpus, or as CONFIG=path says, into runs/
 	@$(BIN)/python -m train run $(CONFIG)
 
 test: .venv/dev ## run all tests
 	@$(BIN)/python -m pytest
 
-check: .venv/dev ## formatting, lint and types
+check: .venv/dev ## formatting, lint, types, and the corpus
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+	@$(BIN)/python -m train.corpus check --quiet
 
 format: .venv/dev ## put formatting right
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
