@@ -146,9 +146,9 @@ def read_wheel(path: Path) -> WheelFile:
 
 
 # Which pieces stay. Thai and its neighbours' scripts keep all theirs, and so do digits, punctuation and emoji.
-# Of Latin and Han, which fill most of the table for languages that are rare here, so many stay: first those that our own
-# texts use, then the frequent ones; any other word is read in smaller pieces. The limits keep the bundle below 30 MB
-# however much the corpus grows.
+# Of Latin and Han, which fill most of the table for languages that are rare here, so many stay: first those that our
+# own texts use, then the frequent ones; any other word is read in smaller pieces. The limits keep the bundle below
+# 30 MB however much the corpus grows.
 
 _WHOLE_SCRIPTS = {"THAI", "LAO", "KHMER", "MYANMAR", "COMMON"}
 _VIETNAMESE_ONLY = re.compile("[\u01a0\u01a1\u01af\u01b0\u1ea0-\u1ef9]")  # horned o and u, doubly marked vowels

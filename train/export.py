@@ -38,7 +38,7 @@ Array = npt.NDArray[Any]
 def _quiet() -> Iterator[None]:
     """Hold back what exporter and quantiser say of every network: that tracing fixes branches, that shapes are unknown.
 
-    Whether the exported network is right is measured afterwards, see `train.run.measure_drift`.
+    Whether the exported network is right is measured afterwards, see `measure_drift`.
     """
     logging.disable(logging.WARNING)
     try:

