@@ -50,7 +50,7 @@ def test_the_curl_example_gets_the_answer_the_readme_shows(scanner: Scanner) -> 
 def test_the_scan_command_shows_what_the_readme_shows(scanner: Scanner, capsys: pytest.CaptureFixture[str]) -> None:
     from ruthan.cli import main
 
-    [shown] = blocks("console")
+    shown = blocks("console")[0]
     samples = [str(ROOT / "data/samples" / name) for name in ("inbox-cp874.csv", "chats.jsonl")]
     main(["scan", *samples])
     counts = capsys.readouterr().out.split("\n\n")[-1]
@@ -66,6 +66,18 @@ def test_every_make_target_is_real_and_has_help() -> None:
     named = set(re.findall(r"`?\bmake ([a-z]+)", README)) - {"lists"}
     output = subprocess.run(["make", "-s", "-C", str(ROOT), "help"], capture_output=True, check=True).stdout.decode()
     assert named <= set(re.findall(r"^make ([a-z]+)", output, re.MULTILINE))
+
+
+def test_every_training_command_is_real() -> None:
+    from train.__main__ import parser as train
+    from train.corpus.__main__ import parser as corpus
+
+    pytest.importorskip("torch", reason="needs the extra train")
+    parsers = {"train": train, "train.corpus": corpus}
+    commands = re.findall(r"^\$ python -m (train(?:\.corpus)?) (.*?)(?:\s+#.*)?$", README, re.MULTILINE)
+    assert len(commands) == 4
+    for module, arguments in commands:
+        assert parsers[module]().parse_args(shlex.split(arguments)).command in arguments
 
 
 def test_the_tree_in_the_readme_is_the_tree() -> None:

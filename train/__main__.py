@@ -68,6 +68,8 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     if not options.on and options.challenge is None:
         raise ConfigError("nothing to judge on; give --on FILE or --challenge data/challenge")
+    if len({path.name for path in options.on}) < len(options.on):
+        raise ConfigError("two files of the same name would overwrite each other in the card; rename one")
     evaluation = Evaluation(options.bundle)
     files = {
         path.name: evaluation.on_file(path, options.about, options.assume, options.held_out) for path in options.on

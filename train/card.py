@@ -40,8 +40,9 @@ def model_card(info: BundleInfo) -> str:
         *([challenge_section(info.metrics["challenges"])] if info.metrics.get("challenges") else []),
         "## Limits",
         "- A label says what a message tries to do. It is never a finding about a person.\n"
-        "- Authored by language models in the manner of published warnings and read a second time by another; no "
-        "moderator has checked the corpus yet.\n"
+        "- The corpus was authored by language models in the manner of published warnings and read a second time by "
+        "another; no moderator has checked it yet.\n"
+        "- A victim's plea is often taken for the lure it tells of: read what goes to review.\n"
         "- Judged from the text alone: who sent it, and whether a link is real, it does not know.\n"
         "- Lao, Khmer, Burmese, Vietnamese and Chinese are covered by few messages; dialects of Thai by fewer.",
     ]

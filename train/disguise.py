@@ -1,7 +1,7 @@
 """Rewrite a text as people do who want to slip past a filter, or who merely type that way.
 
-Used on honest and on harmful texts alike, so that a disguise alone decides nothing. Links, addresses, ids and slots
-are left as they are, but by `split_links`.
+Used on honest and on harmful texts alike, so that a disguise alone decides nothing. Links, addresses, ids with an @
+and slots are left as they are, but by `split_links`.
 
 >>> disguise("สมัครรับเครดิตฟรี", "dots", 1.0, Random(1))
 'ส.มั.ค.ร.รั.บ.เ.ค.ร.ดิ.ต.ฟ.รี'
@@ -9,13 +9,12 @@ are left as they are, but by `split_links`.
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from random import Random
 
 from ruthan.text import NIKHAHIT, SARA_AA, SARA_AE, SARA_AM, SARA_E  # first: it keeps pythainlp from writing to HOME
+from train.words import words
 
 from pythainlp import thai_digits, thai_tonemarks  # isort: skip
-from pythainlp.tokenize import word_tokenize  # isort: skip
 from pythainlp.transliterate import romanize  # isort: skip
 
 Rewrite = Callable[[str, Random, float], str]
@@ -30,7 +29,6 @@ _LINK = re.compile(
 )
 # A base letter with the marks above and below it: what a reader sees as one character.
 _CELL = re.compile("[\u0e01-\u0e30\u0e32\u0e40-\u0e46][\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]*\u0e33?")
-_THAI = re.compile("[\u0e01-\u0e3a\u0e40-\u0e4e]+")
 
 # Seen in real messages: โuนัa, สล๊ot, แจ้งรัU, ไม๋ต้oง, ฟsี, 8ลิ๊ก.
 _LATIN = {
@@ -82,15 +80,10 @@ def _words(change: Callable[[str, Random], str]) -> Rewrite:
     def rewrite(text: str, random: Random, strength: float) -> str:
         return "".join(
             change(word, random) if len(_CELL.findall(word)) > 1 and random.random() < strength else word
-            for word in _split(text)
+            for word in words(text)
         )
 
     return rewrite
-
-
-@lru_cache(maxsize=4096)
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(word_tokenize(text, engine="newmm", keep_whitespace=True))
 
 
 def _between_cells(word: str, separator: str) -> str:

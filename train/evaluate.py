@@ -116,8 +116,8 @@ class Evaluation:
     def on_challenges(self, folder: Path) -> dict[str, Any]:
         """By challenge set: metrics of both, and which must-catch and must-pass texts went wrong.
 
-        A set with disguised texts is measured clean and by technique; one with pairs also by how often the harmful
-        text of a pair is the riskier one.
+        A set with disguised texts is measured clean and disguised; one with pairs also by how often the harmful text
+        of a pair is the riskier one.
 
         :raises CorpusError: a set is malformed.
         """
@@ -171,11 +171,12 @@ def _figures(risks: Sequence[float], labels: Sequence[str], policy: Policy) -> d
 
 
 def _parts(name: str, entries: Sequence[ChallengeRecord]) -> dict[str, list[int]]:
-    """The parts in which a set is measured: all of it or, where texts are disguised, by technique."""
+    """The parts in which a set is measured: all of it or, where texts are disguised, clean, by hand, and generated."""
     parts: dict[str, list[int]] = defaultdict(list)
     disguised = any(entry.disguise for entry in entries)
     for at, entry in enumerate(entries):
-        parts[f"{name}, {entry.disguise or 'clean'}" if disguised else name].append(at)
+        how = {None: "clean", "by_hand": "disguised by hand"}.get(entry.disguise, "disguised by train/disguise.py")
+        parts[f"{name}, {how}" if disguised else name].append(at)
     return dict(parts)
 
 

@@ -18,10 +18,12 @@ Array = npt.NDArray[Any]
 def risk_threshold(risks: Array, harmful: Array, budget: float) -> float:
     """The lowest risk at which at most the share `budget` of the honest texts is flagged (risk >= threshold).
 
-    Returns a value above 1 if every threshold up to 1 flags more.
+    Returns a value above 1 if every threshold up to 1 flags more, and where no honest text says what would be.
     """
     honest = np.sort(risks[~harmful])[::-1]
     allowed = int(np.floor(budget * len(honest)))
+    if not len(honest):
+        return float(np.nextafter(1, np.inf))
     if allowed >= len(honest):
         return 0.0
     return float(np.nextafter(honest[allowed], np.inf))
@@ -43,7 +45,7 @@ class RiskMetrics:
 
 
 def risk_metrics(risks: Sequence[float] | Array, harmful: Sequence[bool] | Array) -> RiskMetrics:
-    """Measure risks, 0 to 1, against the truth. Empty sides give None and zeros."""
+    """Measure risks, 0 to 1, against the truth. If a side is empty, `auc` is None and every recall 0."""
     risk, truth = np.asarray(risks, float), np.asarray(harmful, bool)
     both = bool(truth.any()) and not bool(truth.all())
     thresholds = {str(budget): risk_threshold(risk, truth, budget) for budget in BUDGETS}

@@ -58,7 +58,6 @@ def run(config: TrainConfig, folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     bundle = folder / "bundle"
-    shutil.rmtree(bundle, ignore_errors=True)
     labels = default_taxonomy().labels
     records = read_corpus([Path(path) for path in config.corpus])
     parts = split_corpus(records, config.seed, config.split)
@@ -68,6 +67,7 @@ def run(config: TrainConfig, folder: Path) -> Path:
     passes = training_passes(parts["train"], config)
     if config.challenge is not None:
         keep_apart({record.id: record for each in passes for record in each}.values(), Path(config.challenge))
+    shutil.rmtree(bundle, ignore_errors=True)  # not before everything was found in order
     (folder / "config.yaml").write_text(yaml.safe_dump(config.to_dict(), allow_unicode=True), encoding="utf-8")
     network, tokenizer, minutes = _trained(records, passes, config, folder)
 
@@ -131,12 +131,12 @@ def training_passes(train: Sequence[Record], config: TrainConfig) -> list[list[R
     :raises CorpusError: a source cannot be read, or the corpus has a text that is held out of one.
     """
     corpus = Random(config.seed).sample(list(train), min(config.limit or len(train), len(train)))
-    sources = [(read_source(source, config.seed), source) for source in config.sources]
-    for path in dict.fromkeys(source.held_out for source in config.sources if source.held_out):
-        held_out = read_digests(Path(path))
-        for record in train:
-            if text_digest(record.text) in held_out:
-                raise CorpusError(f"{record.id} is a text that {path} holds out for judging; take it out of the corpus")
+    lists = dict.fromkeys(source.held_out for source in config.sources if source.held_out)
+    held_out = frozenset[str]().union(*(read_digests(Path(path)) for path in lists))  # of one source, in any source
+    for record in train:
+        if text_digest(record.text) in held_out:
+            raise CorpusError(f"{record.id} is a text that {', '.join(lists)} hold out for judging; take it out")
+    sources = [(read_source(source, config.seed, held_out), source) for source in config.sources]
     return [
         corpus
         + [

@@ -1,4 +1,5 @@
 import re
+import time
 from random import Random
 
 import pytest
@@ -59,6 +60,14 @@ def test_any_text_can_be_disguised(hostile: str) -> None:
     for technique in DISGUISES:
         disguise(hostile[:2_000], technique, 0.5, Random(1))
     disguise_somehow(hostile[:2_000], Random(1))
+
+
+@pytest.mark.parametrize("text", ["1" * 100_000, "ก" * 100_000, "โอน1" * 20_000, "่" * 50_000])
+def test_no_text_stalls_it(text: str) -> None:
+    began = time.perf_counter()
+    for technique in ("dots", "emoji", "karaoke"):
+        disguise(text, technique, 0.5, Random(1))
+    assert time.perf_counter() - began < 60
 
 
 def test_an_unknown_technique_and_a_strength_out_of_range_are_errors() -> None:

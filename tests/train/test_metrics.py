@@ -24,7 +24,8 @@ def test_the_threshold_never_flags_more_honest_texts_than_the_budget() -> None:
 
 def test_one_sided_data_has_no_auc() -> None:
     assert risk_metrics([0.1, 0.2], [False, False]).auc is None
-    assert risk_metrics([0.1, 0.2], [True, True]).auc is None
+    only_harmful = risk_metrics([0.1, 0.2], [True, True])
+    assert (only_harmful.auc, only_harmful.recall) == (None, {"0.01": 0.0, "0.05": 0.0})
 
 
 def test_the_class_table_counts_by_hand() -> None:

@@ -4,12 +4,13 @@ python -m train.corpus check
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ruthan.errors import RuthanError
-from train.errors import TrainError
+from train.errors import ConfigError, CorpusError, TrainError
 
 CORPUS, CHALLENGE, SPLITS = Path("data/corpus"), Path("data/challenge"), Path("data/splits")
 
@@ -27,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
 
     add = commands.add_parser("add", help="check and file new labelled texts")
     add.add_argument("file", type=Path, help="CSV or JSON lines with text and label")
-    add.add_argument("--to", type=Path, metavar="FILE", help=f"default: {CORPUS}/<name of the file>.jsonl")
+    add.add_argument("--to", type=Path, metavar="FILE", help="default: <name of the file>.jsonl in the corpus folder")
     add.add_argument("--origin", required=True, help="where the texts come from, such as hotline-2026")
 
     audit = commands.add_parser("audit", help="rank probable label errors and texts that are alike, for review")
@@ -46,10 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     options.corpus = options.corpus or [CORPUS]
     try:
-        return _COMMANDS[options.command](options)
+        code = _COMMANDS[options.command](options)
+        sys.stdout.flush()
     except (TrainError, RuthanError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+    return code
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -64,6 +70,8 @@ def _check(options: argparse.Namespace) -> int:
     )
     if not options.quiet:
         print(result.tables)
+    if not whole:
+        print(f"sizes and shortcuts are checked for {CORPUS} alone")
     for problem in result.problems:
         print(problem)
     print(f"{len(result.problems)} problems" if result.problems else "the corpus is in order")
@@ -72,11 +80,15 @@ def _check(options: argparse.Namespace) -> int:
 
 def _add(options: argparse.Namespace) -> int:
     from train.corpus.add import add
+    from train.corpus.splits import read_digests
 
-    target = options.to or CORPUS / f"{options.file.stem}.jsonl"
-    filed = add(options.file, options.corpus, target, options.origin)
-    for repeat in filed.repeats:
-        print(f"left out: {repeat}")
+    if options.to is None and not options.corpus[0].is_dir():
+        raise ConfigError(f"{options.corpus[0]} is no folder; say with --to FILE where the texts go")
+    target = options.to or options.corpus[0] / f"{options.file.stem}.jsonl"
+    lists = [read_digests(path) for path in sorted(SPLITS.glob("*.txt"))]
+    filed = add(options.file, options.corpus, target, options.origin, frozenset[str]().union(*lists))
+    for reason in filed.left_out:
+        print(f"left out: {reason}")
     print(f"{len(filed.records)} texts filed in {filed.path}, {filed.slots} identifiers replaced by slots")
     return 0
 
@@ -97,17 +109,21 @@ def _audit(options: argparse.Namespace) -> int:
 
 
 def _hold_out(options: argparse.Namespace) -> int:
+    from train.corpus.near_duplicates import text_digest
     from train.corpus.records import read_lines
-    from train.corpus.splits import hold_out
+    from train.corpus.splits import hold_out, write_digests
 
-    texts = [str(row.get("text", "")) for _, row in read_lines(options.files)]
+    texts: list[str] = []
+    for place, row in read_lines(options.files):
+        if not isinstance(row.get("text"), str):
+            raise CorpusError(f"{place}: text must be a text")
+        texts.append(row["text"])
     digests = hold_out(texts, options.share, options.seed)
-    head = (
-        f"# {len(digests)} texts held out of {', '.join(path.name for path in options.files)}: never train on them.\n"
-    )
-    options.to.parent.mkdir(parents=True, exist_ok=True)
-    options.to.write_text(head + "".join(f"{digest}\n" for digest in digests), encoding="ascii")
-    print(f"{len(digests)} of {len(texts)} texts held out, listed in {options.to}")
+    names = ", ".join(path.name for path in options.files)
+    write_digests(options.to, digests, f"{len(digests)} texts held out of {names}: never train on them.")
+    chosen = set(digests)
+    count = sum(text_digest(text) in chosen for text in texts)
+    print(f"{count} of {len(texts)} texts held out, listed in {options.to}")
     return 0
 
 

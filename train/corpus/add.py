@@ -3,16 +3,17 @@
 python -m train.corpus add reviewed.csv --origin hotline-2026
 """
 
+import contextlib
 import csv
 import io
-import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ruthan.dumps.encoding import UNDECODABLE, detect_encoding
-from train.corpus.identifiers import slotted
+from train.corpus.identifiers import slotted, written_identifiers
 from train.corpus.near_duplicates import NearDuplicateIndex, text_digest
 from train.corpus.records import (
     LARGEST_FAMILY,
@@ -28,105 +29,155 @@ from train.errors import CorpusError
 NEAR = 0.5
 
 _DEFAULTS = {"kind": None, "lang": "th", "channel": "chat", "pair": None, "hard": False}
+_FIELDS = ("text", "label", "kind", "lang", "channel", "family", "pair", "hard", "flags")
 
 
 @dataclass(frozen=True)
 class Filed:
     """What became of a file of new texts.
 
-    `records` were written to `path`; `repeats` say of each row left out why; `slots` counts identifiers replaced.
+    `records` were written to `path`; `left_out` says of each row that was not, why; `slots` counts identifiers
+    replaced.
     """
 
     path: Path
     records: list[Record]
-    repeats: list[str]
+    left_out: list[str]
     slots: int
 
 
-def add(source: Path, corpus: Iterable[Path], target: Path, origin: str) -> Filed:
-    """Append the texts of a CSV or JSON lines file to `target`, which belongs to `corpus`; all of them or none.
+def add(
+    source: Path, corpus: Iterable[Path], target: Path, origin: str, held_out: frozenset[str] = frozenset()
+) -> Filed:
+    """Append the texts of a CSV or JSON lines file to `target`; if any is wrong, none.
 
     Each row needs `text` and `label`; `kind` too if benign. `lang`, `channel`, `hard`, `flags`, `pair` and `family`
-    are taken where they are given. A text near one of the corpus joins its family; an exact repeat is left out.
+    are taken where they are given. A text near one of the `corpus` or of `target` joins its family. Left out, and
+    named, are texts whose letters stand there already, the fifth of a family, and those in `held_out` (digests).
 
     :raises CorpusError: naming the line and field of the first row that cannot be filed; nothing has been written.
     """
-    files = corpus_files([*corpus, *([target] if target.is_file() else [])])
-    known = read_corpus(dict.fromkeys(files))
-    index = NearDuplicateIndex(NEAR)
-    digests: dict[str, Record] = {}
-    for record in known:
-        index.add(record.text)
-        digests.setdefault(text_digest(record.text), record)
-    prefix = target.stem
-    number = _last_number(known, prefix)
-    families = [record.family for record in known]
-    new: list[Record] = []
-    repeats: list[str] = []
-    slots = 0
+    try:
+        files = [path for path in corpus if path.is_file() or any(path.glob("*.jsonl"))]
+        files += [target] if target.is_file() else []
+    except OSError as error:
+        raise CorpusError(f"cannot write {str(target)[:80]}: {error.strerror}; nothing was filed") from error
+    known = read_corpus(corpus_files(files)) if files else []
+    filing = _Filing(known, target.stem, held_out)
     for place, row in _rows(source):
-        text, found = slotted(str(row.get("text") or ""))
-        number += 1
-        name = f"{prefix}-{number:04d}"
-        record = parse_record(
-            {**_DEFAULTS, **row, "text": text, "id": name, "family": row.get("family") or name, "origin": origin}, place
+        filing.take(place, row, origin)
+    filing.check_pairs()
+    _append(target, filing.new)
+    return Filed(target, filing.new, filing.left_out, filing.slots)
+
+
+class _Filing:
+    """The corpus as it was and what has been accepted so far."""
+
+    def __init__(self, known: list[Record], prefix: str, held_out: frozenset[str]) -> None:
+        self.records = list(known)
+        self.new: list[Record] = []
+        self.places: list[str] = []
+        self.left_out: list[str] = []
+        self.slots = 0
+        self._held_out = held_out
+        self._index = NearDuplicateIndex(NEAR)
+        self._by_digest: dict[str, Record] = {}
+        self._family: dict[str, str] = {}
+        self._sizes: Counter[str] = Counter()
+        for record in known:
+            self._remember(record)
+        # Above every number that was ever used, so that an old name never means another text.
+        names = {name for record in known for name in (record.id, record.family, record.pair) if name}
+        ends = (name.removeprefix(f"{prefix}-") for name in names if name.startswith(f"{prefix}-"))
+        self._prefix, self._number = (
+            prefix,
+            max((int(end) for end in ends if end.isascii() and end.isdigit()), default=0),
         )
-        earlier = digests.get(text_digest(text))
+
+    def _remember(self, record: Record) -> None:
+        self._index.add(record.text)
+        self._by_digest.setdefault(text_digest(record.text), record)
+        self._family.setdefault(record.family, record.label)
+        self._sizes[record.family] += 1
+
+    def take(self, place: str, row: Mapping[str, Any], origin: str) -> None:
+        """Accept a row, leave it out, or raise."""
+        written = row.get("text")
+        if not isinstance(written, str):
+            raise CorpusError(f"{place}: text must be a text")
+        text, found = slotted(written)
+        name = f"{self._prefix}-{self._number + 1:04d}"
+        content = {**_DEFAULTS, **row, "text": text, "id": name, "family": row.get("family") or name, "origin": origin}
+        record = parse_record(content, place)
+        if rest := next(written_identifiers(text), None):
+            raise CorpusError(f"{place}: text still has a {rest[0]} written out; put a slot such as {{phone}} there")
+        earlier = self._by_digest.get(text_digest(text))
+        if earlier is not None and earlier.label != record.label:
+            raise CorpusError(
+                f"{place}: the text stands already as {earlier.id}, labelled {earlier.label}, not {record.label}; "
+                "settle which is right, then mend or drop one"
+            )
         if earlier is not None:
-            number -= 1
-            if earlier.label != record.label:
-                raise CorpusError(
-                    f"{place}: the text stands already as {earlier.id}, labelled {earlier.label}, not {record.label}; "
-                    "settle which is right, then mend or drop one"
-                )
-            repeats.append(f"{place}: stands already as {earlier.id}")
-            continue
+            self.left_out.append(f"{place}: its letters stand already as {earlier.id}")
+            return
+        if self._held_out & {text_digest(text), text_digest(written)}:
+            self.left_out.append(f"{place}: the text is held out for judging")
+            return
         if not row.get("family"):
-            record = _with_family(record, index, [*known, *new], place)
-        if families.count(record.family) >= LARGEST_FAMILY:
-            number -= 1
-            repeats.append(f"{place}: its family {record.family} has {LARGEST_FAMILY} texts already")
-            continue
-        index.add(text)
-        digests[text_digest(text)] = record
-        families.append(record.family)
-        new.append(record)
-        slots += found
-    _append(target, new, [*known, *new])
-    return Filed(target, new, repeats, slots)
+            record = self._with_family(record, place)
+        if self._family.get(record.family, record.label) != record.label:
+            raise CorpusError(
+                f"{place}: family {record.family!r} is {self._family[record.family]}, not {record.label}; "
+                "a paraphrase keeps the label"
+            )
+        if self._sizes[record.family] >= LARGEST_FAMILY:
+            self.left_out.append(f"{place}: its family {record.family} has {LARGEST_FAMILY} texts already")
+            return
+        self._number += 1
+        self._remember(record)
+        self.records.append(record)
+        self.new.append(record)
+        self.places.append(place)
+        self.slots += found
+
+    def _with_family(self, record: Record, place: str) -> Record:
+        near = self._index.find(record.text)
+        if not near:
+            return record
+        relative = self.records[near[0][0]]
+        if relative.label != record.label:
+            raise CorpusError(
+                f"{place}: the text is {near[0][1]:.0%} like {relative.id}, labelled {relative.label}, not "
+                f"{record.label}; name a family of its own if both are right"
+            )
+        return replace(record, family=relative.family)
+
+    def check_pairs(self) -> None:
+        """See to it that every new pair exists."""
+        ids = {record.id for record in self.records}
+        for place, record in zip(self.places, self.new, strict=True):
+            if record.pair is not None and record.pair not in ids:
+                raise CorpusError(
+                    f"{place}: pair {record.pair!r} does not exist; name an id of the corpus or leave it out"
+                )
 
 
-def _with_family(record: Record, index: NearDuplicateIndex, filed: list[Record], place: str) -> Record:
-    near = index.find(record.text)
-    if not near:
-        return record
-    relative = filed[near[0][0]]
-    if relative.label != record.label:
-        raise CorpusError(
-            f"{place}: the text is {near[0][1]:.0%} like {relative.id}, labelled {relative.label}, not {record.label}; "
-            "name a family of its own if both are right"
-        )
-    return replace(record, family=relative.family)
-
-
-def _last_number(records: Iterable[Record], prefix: str) -> int:
-    numbers = [record.id.removeprefix(f"{prefix}-") for record in records if record.id.startswith(f"{prefix}-")]
-    return max((int(number) for number in numbers if number.isdigit()), default=0)
-
-
-def _append(target: Path, new: Iterable[Record], everything: list[Record]) -> None:
+def _append(target: Path, new: Iterable[Record]) -> None:
     """Write the file anew beside the old one and put it in its place, so that no half-written line can be left."""
-    ids = {record.id for record in everything}
-    for record in everything:
-        if record.pair is not None and record.pair not in ids:
-            raise CorpusError(f"{record.id}: pair {record.pair!r} does not exist; name an id or leave it out")
-    old = target.read_text(encoding="utf-8") if target.is_file() else ""
-    if old and not old.endswith("\n"):
-        old += "\n"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    partial.write_text(old + "".join(map(record_line, new)), encoding="utf-8")
-    os.replace(partial, target)
+    lines = "".join(map(record_line, new)).encode("utf-8")
+    if not lines:
+        return
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        old = target.read_bytes() if target.exists() else b""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(old + (b"\n" if old and not old.endswith(b"\n") else b"") + lines)
+        partial.replace(target.resolve())
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise CorpusError(f"cannot write {target}: {error.strerror}; nothing was filed") from error
 
 
 def _rows(source: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -141,15 +192,32 @@ def _rows(source: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     text = data.decode(detect_encoding(data).name, "ruthan-undecodable")
     if UNDECODABLE in text:
         raise CorpusError(f"{source} has bytes that are no text in its encoding; save it as UTF-8")
-    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    fields = ("text", "label", "kind", "lang", "channel", "family", "pair", "hard", "flags")
-    if rows.fieldnames is None or not {"text", "label"} <= set(rows.fieldnames):
-        raise CorpusError(f"{source}:1: a header with text and label is needed; found: {rows.fieldnames}")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    first = 1
     try:
-        for row in rows:
-            yield f"{source}:{rows.line_num}", {key: _cell(key, row[key]) for key in fields if row.get(key)}
+        header = [name.strip() for name in next(reader, [])]
+        if not {"text", "label"} <= set(header):
+            raise CorpusError(f"{source}:1: a header with text and label is needed; it has {len(header)} other columns")
+        if doubled := [name for name, count in Counter(header).items() if count > 1 and name in _FIELDS]:
+            raise CorpusError(f"{source}:1: the column {doubled[0]} stands twice; rename one")
+        while True:
+            first = reader.line_num + 1
+            cells = next(reader, None)
+            if cells is None:
+                return
+            place = f"{source}:{first}"
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(header):
+                raise CorpusError(
+                    f"{place}: {len(cells)} cells where the header has {len(header)}; is a text with a comma unquoted?"
+                )
+            yield (
+                place,
+                {name: _cell(name, cell) for name, cell in zip(header, cells, strict=True) if name in _FIELDS and cell},
+            )
     except csv.Error as error:
-        raise CorpusError(f"{source}:{rows.line_num}: {error}; is a quote missing?") from error
+        raise CorpusError(f"{source}:{first}: {error}; is a quote missing?") from error
 
 
 def _cell(field: str, value: str) -> Any:

@@ -12,15 +12,17 @@ from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_self_confidence_for_each_label
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
-from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from train.corpus.near_duplicates import near_duplicates
 from train.corpus.records import Record, read_with_places
 from train.corpus.splits import groups
+from train.errors import CorpusError
 from train.slots import prepare
 
 SEED = 17
+FOLDS = 5
 ALIKE = 0.35  # below what `check` refuses
 
 
@@ -56,12 +58,15 @@ def doubtful_labels(paths: Iterable[Path]) -> list[Doubt]:
     family = groups(records)
     texts = [prepare(record.text, record.id, SEED) for record in records]
     labels, classes = np.unique([record.label for record in records], return_inverse=True)
+    groups_of = {label: {family[record.family] for record in records if record.label == label} for label in labels}
+    if len(labels) < 2 or min(map(len, groups_of.values())) < FOLDS:
+        raise CorpusError(f"too few records to audit: at least two labels with {FOLDS} families each are needed")
     probabilities = cross_val_predict(
         _model(),
         texts,
         classes,
         groups=[family[record.family] for record in records],
-        cv=GroupKFold(5),
+        cv=StratifiedGroupKFold(FOLDS),
         method="predict_proba",
     )
     issues = find_label_issues(

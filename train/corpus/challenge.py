@@ -45,6 +45,9 @@ def read_challenge(path: Path) -> list[tuple[str, ChallengeRecord]]:
         entries.append((place, ChallengeRecord(record, extra["why"], extra["disguise"])))
     if not entries:
         raise CorpusError(f"{path} is empty")
+    for place, entry in entries:
+        if entry.record.pair is not None and entry.record.pair not in places:
+            raise CorpusError(f"{place}: pair {entry.record.pair!r} does not exist; name an id of the set or null")
     return entries
 
 

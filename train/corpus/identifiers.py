@@ -16,8 +16,11 @@ from ruthan.text import normalize
 from train.slots import FILLERS, SLOT
 
 _EMAIL = re.compile(r"[a-z0-9._+-]{1,64}@[a-z0-9-]{1,63}\.[a-z0-9.-]{2,63}", re.IGNORECASE)
-# Nine digits and more, blanks and hyphens between them allowed: phones, accounts, citizen ids, tracking numbers.
-_LONG_NUMBER = re.compile(r"(?<![\d.,*#])\d(?:[ -]?\d){8,}(?![\d]|[.,]\d)")
+# Nine digits and more, with blanks, hyphens, dashes and brackets between: phones, accounts, citizen ids, tracking
+# numbers. Not sums ("1,234,567.89") and not USSD codes.
+_LONG_NUMBER = re.compile(r"(?<!\d[.,])(?<![\d*#])\(?\d(?:[ ()\u2010-\u2015-]{0,3}\d){8,40}(?!\d|[.,]\d)")
+# Hosts that everyone has a page on: they may be named, but not with a path.
+_PLATFORMS = frozenset({"line.me", "facebook.com", "fb.com", "tiktok.com", "google.com", "lin.ee", "t.me", "wa.me"})
 _HOTLINE = re.compile(
     r"(?:โทร\.?|สายด่วน|เบอร์|hotline|call|dial)[ :]{0,2}(?<![*#\d])(1\d{2,3}|19\d)(?![\d#,.:/%-]|\s*(?:บาท|บ\.|THB))",
     re.I,
@@ -35,10 +38,10 @@ def _public() -> tuple[frozenset[str], frozenset[str]]:
 def written_identifiers(text: str) -> Iterator[tuple[str, str]]:
     """Kind and wording of every identifier that stands in `text` outside of slots and is not public."""
     bare = SLOT.sub(" ", text)
-    hotlines, domains = _public()
+    hotlines, _ = _public()
     for kind, start, end in _spans(bare):
         written = bare[start:end]
-        if kind == "link" and _host(written) in domains:
+        if kind == "link" and _is_public(written):
             continue
         yield kind, written
     for match in _HOTLINE.finditer(bare):
@@ -46,21 +49,29 @@ def written_identifiers(text: str) -> Iterator[tuple[str, str]]:
             yield "hotline", match[1]
 
 
-def _host(link: str) -> str:
-    host = re.sub(r"^[a-z]+://", "", link.lower()).partition("/")[0]
-    return host.removeprefix("www.")
+def _is_public(link: str) -> bool:
+    """Whether a link leads to a domain of the public and, on a platform, to no one's page."""
+    host, _, path = re.sub(r"^[a-z]+://", "", link.lower()).partition("/")
+    host = host.removeprefix("www.")
+    return host in _public()[1] and not (path.strip("/?#") and host in _PLATFORMS) and "?" not in link
 
 
 def _spans(text: str) -> Iterator[tuple[str, int, int]]:
     """Kind and span of each identifier, in order; none inside another."""
-    found: list[tuple[str, int, int]] = [("e-mail address", *match.span()) for match in _EMAIL.finditer(text)]
+    normalized = normalize(text)
+
+    def matches(kind: str, pattern: re.Pattern[str]) -> list[tuple[str, int, int]]:
+        spans = (match.span() for match in pattern.finditer(normalized.text))
+        return [(kind, *normalized.to_original(start, end)) for start, end in spans]
+
+    found = matches("e-mail address", _EMAIL)
     names = {"url": "link", "phone": "phone number", "line_id": "LINE id"}
-    for each in find_indicators(normalize(text), text):
+    for each in find_indicators(normalized, text):
         # "ไอดี rov" is a word behind a cue; "120บ@CENTRAL RAMA2" a shop, as banks write it; ids are in small letters.
         if each.type == "line_id" and (each.text.upper() == each.text or not re.search(r"[@\d._-]", each.text)):
             continue
         found.append((names[each.type], each.start, each.end))
-    found += [("long number", *match.span()) for match in _LONG_NUMBER.finditer(text)]
+    found += matches("long number", _LONG_NUMBER)  # last: of two with the same span the first is taken
     end = 0
     for kind, first, last in sorted(found, key=lambda each: (each[1], -each[2])):
         if first >= end:
@@ -95,7 +106,7 @@ def _without_identifiers(text: str) -> tuple[str, int]:
     count = at = 0
     for kind, start, end in _spans(text):
         written = text[start:end]
-        if kind == "link" and _host(written) in _public()[1]:
+        if kind == "link" and _is_public(written):
             continue
         slot = _SLOT_OF.get(kind) or ("{lineoa}" if written.startswith("@") else "{lineid}")
         result += [text[at:start], slot]

@@ -31,8 +31,8 @@ def text_digest(text: str) -> str:
 
 
 def shingles(text: str) -> frozenset[str]:
-    """The character 5-grams of the skeleton; of a shorter one, itself."""
-    bare = skeleton(text)
+    """The character 5-grams of the skeleton, or of the text where it has no letters; of a shorter one, itself."""
+    bare = skeleton(text) or text.strip()
     return frozenset(bare[at : at + SHINGLE] for at in range(max(1, len(bare) - SHINGLE + 1)))
 
 

@@ -6,6 +6,7 @@ applies, `"flags"`. Nothing is trained on before every record has passed.
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from train.slots import slot_errors
 CHANNELS = ("sms", "rcs", "line_broadcast", "chat", "post", "comment", "listing", "call", "email", "forward")
 LANGUAGES = ("th", "en", "zh", "my", "lo", "km", "vi", "th-en", "th-karaoke", "hi", "tl", "ms", "ru")
 LARGEST_FAMILY = 4  # a text and three paraphrases
+LONGEST_TEXT = 20_000  # characters; a message, not a book
 FLAGS = ("needs_help", "quoted_lure", "illegal_recruitment")
 
 
@@ -39,6 +41,7 @@ class Record:
     flags: tuple[str, ...] = ()
 
 
+_UNENCODABLE = re.compile("[\ud800-\udfff\x00]")
 _FIELDS = {"id", "text", "label", "kind", "lang", "channel", "family", "pair", "origin", "hard"}
 
 
@@ -47,17 +50,21 @@ def corpus_files(paths: Iterable[Path]) -> list[Path]:
 
     :raises CorpusError: a path does not exist, or no file was found.
     """
-    files: list[Path] = []
+    files: dict[Path, None] = {}  # a path named twice is read once
     for path in paths:
-        if path.is_dir():
-            files.extend(sorted(path.glob("*.jsonl")))
-        elif path.is_file():
-            files.append(path)
-        else:
-            raise CorpusError(f"no corpus at {path}; give a .jsonl file or a folder of them")
+        try:
+            if path.is_dir():
+                files.update(dict.fromkeys(sorted(path.glob("*.jsonl"))))
+                continue
+            if path.is_file():
+                files[path] = None
+                continue
+        except OSError as error:
+            raise CorpusError(f"cannot read {str(path)[:80]}: {error.strerror}") from error
+        raise CorpusError(f"no corpus at {path}; give a .jsonl file or a folder of them")
     if not files:
         raise CorpusError(f"no .jsonl file in {', '.join(map(str, paths))}")
-    return files
+    return list(files)
 
 
 def read_corpus(paths: Iterable[Path]) -> list[Record]:
@@ -93,6 +100,8 @@ def read_with_places(paths: Iterable[Path]) -> list[tuple[str, Record]]:
     for place, record in placed:
         if record.pair is not None and record.pair not in places:
             raise CorpusError(f"{place}: pair {record.pair!r} does not exist; name an id or null")
+    if not placed:
+        raise CorpusError("there is no record in the corpus")
     return placed
 
 
@@ -136,11 +145,12 @@ def parse_record(content: Mapping[str, Any], place: str) -> Record:
 
     def allowed(field: str, values: Sequence[str]) -> None:
         if content[field] not in values:
-            raise CorpusError(f"{place}: {field} {content[field]!r} is not one of {', '.join(values)}")
+            shown = repr(content[field])  # cut: what stands in a wrong column may be somebody's message
+            shown = shown if len(shown) <= 24 else f"{shown[:20]}…"
+            raise CorpusError(f"{place}: {field} {shown} is not one of {', '.join(values)}")
 
-    for field in ("id", "text", "family", "origin"):
-        if not isinstance(content[field], str) or not content[field].strip():
-            raise CorpusError(f"{place}: {field} must be a text that is not empty")
+    for field in ("id", "text", "family", "origin", "pair"):
+        _check_text(field, content[field], place)
     allowed("label", taxonomy.labels)
     allowed("lang", LANGUAGES)
     allowed("channel", CHANNELS)
@@ -153,11 +163,21 @@ def parse_record(content: Mapping[str, Any], place: str) -> Record:
     flags = content.get("flags", [])
     if not isinstance(flags, list) or any(flag not in FLAGS for flag in flags):
         raise CorpusError(f"{place}: flags must be a list of {', '.join(FLAGS)}")
-    if content["pair"] is not None and not isinstance(content["pair"], str):
-        raise CorpusError(f"{place}: pair must be an id or null")
     if errors := slot_errors(content["text"]):
         raise CorpusError(f"{place}: text has {errors[0]}")
     return Record(**{**content, "flags": tuple(flags)})
+
+
+def _check_text(field: str, value: Any, place: str) -> None:
+    if field == "pair" and value is None:
+        return
+    if not isinstance(value, str) or not value.strip():
+        expected = "an id or null" if field == "pair" else "a text that is not empty"
+        raise CorpusError(f"{place}: {field} must be {expected}")
+    if _UNENCODABLE.search(value):
+        raise CorpusError(f"{place}: {field} holds half a character (a lone surrogate) or a null; remove it")
+    if len(value) > LONGEST_TEXT:
+        raise CorpusError(f"{place}: {field} has {len(value):,} characters; {LONGEST_TEXT:,} are allowed")
 
 
 def record_line(record: Record) -> str:

@@ -5,13 +5,13 @@ messages. The bounds are on harmful against honest; the tables, for people to re
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pythainlp.tokenize import word_tokenize
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -24,8 +24,10 @@ from ruthan.text import normalize
 from train.corpus.records import Record
 from train.corpus.splits import groups
 from train.slots import prepare
+from train.words import words
 
 SEED = 17
+FEWEST = 20
 LARGEST_SURFACE_AUC = 0.70  # of harmful against honest, from surface features alone
 LARGEST_FEATURE_AUC = 0.60  # of one surface feature alone; the smallest is one less this
 LARGEST_LINK_SHARE = 0.80  # of a class with a link, phone number or LINE id; a class must not be known by it
@@ -44,6 +46,7 @@ class ShortcutAudit:
 
 
 INDICATORS = ("url", "phone", "line_id")
+_WORD = re.compile(r"\S{2,}")
 _EMOJI = re.compile("[\u2600-\u27bf\U0001f300-\U0001faff]")
 _SURFACE = (
     *INDICATORS,
@@ -61,6 +64,10 @@ _SURFACE = (
 
 def audit_shortcuts(records: Sequence[Record]) -> ShortcutAudit:
     """Measure shortcuts in the texts as models see them, slots filled and blurred."""
+    sides = Counter(record.label != BENIGN for record in records)
+    if len(sides) < 2 or min(sides.values()) < FEWEST:
+        problem = f"fewer than {FEWEST} harmful or honest texts: too few to look for shortcuts in"
+        return ShortcutAudit([problem], "")
     texts = [prepare(record.text, record.id, SEED, blur=True) for record in records]
     labels = np.array([record.label for record in records])
     harmful = labels != BENIGN
@@ -132,7 +139,7 @@ def _link_problems(surface: Floats, labels: npt.NDArray[Any]) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    return [word for word in word_tokenize(text.lower(), engine="newmm", keep_whitespace=False) if len(word) > 1]
+    return [word for piece in words(text.lower()) for word in _WORD.findall(piece)]
 
 
 def _telltale_words(texts: Sequence[str], harmful: npt.NDArray[np.bool_]) -> list[str]:

@@ -68,10 +68,10 @@ class Source:
 
         :raises ConfigError: an unknown field, or a value of the wrong type or out of range.
         """
-        known = {field.name for field in fields(cls)}
+        known = [field.name for field in fields(cls)]
         if not isinstance(values, Mapping) or not isinstance(values.get("path"), str):
             raise ConfigError(f"a source is a mapping with at least a path, not {values!r}")
-        if unknown := sorted(set(map(str, values)) - known):
+        if unknown := sorted(set(map(str, values)) - set(known)):
             raise ConfigError(f"source {values['path']}: unknown field {', '.join(unknown)}; known: {', '.join(known)}")
         for name, value in values.items():
             fits = {"weight": isinstance(value, int | float), "kinds": value is None or isinstance(value, Mapping)}
@@ -80,20 +80,21 @@ class Source:
         return cls(**values)
 
 
-def read_source(source: Source, seed: int) -> list[Record]:
-    """The records of a source, without what is held out and without exact repeats.
+def read_source(source: Source, seed: int, held_out: frozenset[str] = frozenset()) -> list[Record]:
+    """The records of a source, without what is held out, by its own list or in `held_out`, and without exact repeats.
 
     Numbers that a publisher masked by a leading 000 get other invented digits, drawn from `seed` and the text.
 
     :raises CorpusError: the source cannot be read, a row has no text or an unknown label, or nothing is left.
     """
     taxonomy = default_taxonomy()
-    held_out = read_digests(Path(source.held_out)) if source.held_out else frozenset()
+    held_out |= read_digests(Path(source.held_out)) if source.held_out else frozenset()
     records: dict[str, Record] = {}
     for place, row in _rows(source):
         text = row.get(source.text_field)
         if not isinstance(text, str):
             raise CorpusError(f"{place}: {source.text_field} must be a text")
+        text = text.encode("utf-8", "replace").decode().replace("\x00", " ")  # half an emoji becomes a question mark
         label = row["label"] if isinstance(row.get("label"), str) else source.label
         kind = row.get("kind")
         if source.kinds is not None and label == BENIGN:

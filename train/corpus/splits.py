@@ -47,18 +47,41 @@ def read_digests(path: Path) -> frozenset[str]:
     :raises CorpusError: the list cannot be read or holds something else.
     """
     try:
-        lines = path.read_text(encoding="ascii").split("\n")
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not ASCII'}") from error
+        raise CorpusError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
     digests = [line for line in lines if line and not line.startswith("#")]
     for number, line in enumerate(lines, start=1):
         if line and not line.startswith("#") and not re.fullmatch("[0-9a-f]{16}", line):
             raise CorpusError(f"{path}:{number}: {line[:20]!r} is no digest of 16 hexadecimal digits")
+    if not digests:
+        raise CorpusError(f"{path} names no text; an empty list would hold nothing out")
     return frozenset(digests)
 
 
+def write_digests(path: Path, digests: Sequence[str], about: str) -> None:
+    """Write a list of digests beside the old one and put it in its place; `about` is its first line.
+
+    :raises CorpusError: there is nothing to write, or it cannot be written.
+    """
+    if not digests:
+        raise CorpusError("no text was held out; give more texts or a larger share")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.partial")
+        partial.write_text(f"# {about}\n" + "".join(f"{digest}\n" for digest in digests), encoding="utf-8")
+        partial.replace(path)
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
 def hold_out(texts: Sequence[str], share: float, seed: int, alike: float = 0.5) -> list[str]:
-    """Digests of about `share` of the texts, 0 to 1, whole clusters of near-duplicates at a time, sorted."""
+    """Digests of about `share` of the texts, 0 to 1, whole clusters of near-duplicates at a time, sorted.
+
+    :raises CorpusError: the share is out of range.
+    """
+    if not 0 <= share <= 1:
+        raise CorpusError(f"the share is {share}; expected 0 to 1")
     chosen: set[str] = set()
     for text, first in zip(texts, clusters(texts, alike), strict=True):
         draw = hashlib.sha256(f"{seed}:{text_digest(texts[first])}".encode()).digest()

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from train.corpus.add import add
+from train.corpus.near_duplicates import text_digest
 from train.corpus.records import read_corpus, record_line
 from train.errors import CorpusError
 
@@ -24,14 +25,14 @@ def corpus(tmp_path: Path) -> Path:
 
 def new(tmp_path: Path, *rows: dict[str, Any]) -> Path:
     path = tmp_path / "reviewed.jsonl"
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
 
 
 def test_new_texts_get_an_id_a_family_and_slots(tmp_path: Path, corpus: Path) -> None:
     source = new(tmp_path, {"text": "โอนมาที่ 123-4-56789-0 โทร 0812345678", "label": "relative_impersonation"})
     filed = add(source, [corpus], corpus / "hotline.jsonl", "hotline-2026")
-    assert (filed.slots, filed.repeats) == (2, [])
+    assert (filed.slots, filed.left_out) == (2, [])
     (record,) = read_corpus([corpus / "hotline.jsonl"])
     assert (record.id, record.family, record.origin) == ("hotline-0001", "hotline-0001", "hotline-2026")
     assert record.text == "โอนมาที่ {account} โทร {phone}"
@@ -45,7 +46,7 @@ def test_a_paraphrase_joins_the_family_it_paraphrases_and_a_repeat_is_left_out(t
     )
     filed = add(source, [corpus], corpus / "old.jsonl", "x")
     assert [(record.id, record.family) for record in filed.records] == [("old-0002", "old-0001")]
-    assert filed.repeats == [f"{source}:2: stands already as old-0001"]
+    assert filed.left_out == [f"{source}:2: its letters stand already as old-0001"]
     assert len(read_corpus([corpus])) == 2
 
 
@@ -56,7 +57,7 @@ def test_a_fourth_paraphrase_is_left_out(tmp_path: Path, corpus: Path) -> None:
     ]
     filed = add(new(tmp_path, *rows), [corpus], corpus / "x.jsonl", "x")
     assert len(filed.records) == 3
-    assert filed.repeats[0].endswith("its family old-0001 has 4 texts already")
+    assert filed.left_out[0].endswith("its family old-0001 has 4 texts already")
 
 
 def test_filing_twice_changes_nothing(tmp_path: Path, corpus: Path) -> None:
@@ -90,6 +91,10 @@ def test_a_spreadsheet_is_filed_whatever_its_encoding(tmp_path: Path, corpus: Pa
         ({"text": str(OLD["text"]) + " จ้า", "label": "spam"}, r":2: the text is \d+% like old-0001, labelled loan"),
         ({"text": "ถูกใจ", "label": "loan", "pair": "nobody"}, "pair 'nobody' does not exist"),
         ({"text": "ถูกใจ", "label": "loan", "colour": "red"}, ":2: unknown field colour"),
+        ({"text": "ถูกใจ", "label": "spam", "family": "old-0001"}, ":2: family 'old-0001' is loan, not spam"),
+        ({"text": ["ก"], "label": "loan"}, ":2: text must be a text"),
+        ({"text": "ครึ่ง\ud83d", "label": "loan"}, ":2: text holds half a character"),
+        ({"text": "โทร 1999", "label": "loan"}, ":2: text still has a hotline written out"),
     ],
 )
 def test_one_bad_row_and_nothing_is_written(tmp_path: Path, corpus: Path, row: dict[str, Any], complaint: str) -> None:
@@ -99,6 +104,57 @@ def test_one_bad_row_and_nothing_is_written(tmp_path: Path, corpus: Path, row: d
         add(source, [corpus], corpus / "old.jsonl", "x")
     assert (corpus / "old.jsonl").read_bytes() == before
     assert sorted(path.name for path in corpus.iterdir()) == ["old.jsonl"]
+
+
+def test_a_name_that_was_ever_used_is_not_given_again(tmp_path: Path, corpus: Path) -> None:
+    ghost = {**OLD, "id": "x-0001", "text": "ซื้อบัญชีด่วน", "family": "x-0007"}
+    (corpus / "x.jsonl").write_text(json.dumps(ghost, ensure_ascii=False) + "\n", encoding="utf-8")
+    filed = add(new(tmp_path, {"text": "เครดิตฟรี", "label": "gambling"}), [corpus], corpus / "x.jsonl", "x")
+    assert [record.id for record in filed.records] == ["x-0008"]
+    read_corpus([corpus])
+
+
+def test_a_text_held_out_for_judging_is_left_out_with_its_link_or_without(tmp_path: Path, corpus: Path) -> None:
+    text = "กดลิงก์ด่วน https://shorty.cc/abcde วันนี้เท่านั้น"
+    source = new(tmp_path, {"text": text, "label": "prize"})
+    filed = add(source, [corpus], corpus / "x.jsonl", "x", frozenset([text_digest(text)]))
+    assert (filed.records, filed.left_out) == ([], [f"{source}:1: the text is held out for judging"])
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ("label,text\nloan,แม่บอกว่า, อย่าลืม\n", ":2: 3 cells where the header has 2; is a text with a comma unquoted"),
+        ("text,text,label\nก,ข,loan\n", ":1: the column text stands twice"),
+        ('text,label\nก,loan\n"ข\nค,loan\n', ":3: unexpected end of data; is a quote missing"),
+        ('"text,label\n', ":1: unexpected end of data"),
+        ("คุณสมชาย 1234567890123,benign\n", ":1: a header with text and label is needed; it has 2 other columns$"),
+        ("", ":1: a header"),
+    ],
+)
+def test_a_table_that_would_lose_text_is_refused(tmp_path: Path, corpus: Path, table: str, complaint: str) -> None:
+    path = tmp_path / "reviewed.csv"
+    path.write_text(table, encoding="utf-8")
+    with pytest.raises(CorpusError, match=complaint):
+        add(path, [corpus], corpus / "x.jsonl", "x")
+
+
+@pytest.mark.parametrize("target", ["adir", "adir/../old.jsonl/x", "x" * 300])
+def test_a_target_that_cannot_be_written_is_named_and_nothing_is_left(
+    tmp_path: Path, corpus: Path, target: str
+) -> None:
+    (tmp_path / "adir").mkdir()
+    source = new(tmp_path, {"text": "รับซื้อบัญชีม้า", "label": "mule_account"})
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(CorpusError, match="cannot write"):
+        add(source, [corpus], (corpus if "old" in target else tmp_path) / target.removeprefix("adir/../"), "x")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_new_corpus_can_be_begun(tmp_path: Path) -> None:
+    target = tmp_path / "mine" / "first.jsonl"
+    add(new(tmp_path, {"text": "รับซื้อบัญชีม้า", "label": "mule_account"}), [], target, "x")
+    assert [record.id for record in read_corpus([target])] == ["first-0001"]
 
 
 def test_a_spreadsheet_without_header_or_with_an_open_quote_is_named(tmp_path: Path, corpus: Path) -> None:

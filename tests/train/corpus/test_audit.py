@@ -14,7 +14,7 @@ def test_a_wrong_label_is_among_the_first_to_look_at(tmp_path: Path, records: li
         for at, record in enumerate(some)
         if record.label == "gambling" and "สล็อต" in record.text and record.lang == "th"
     )
-    some[victim] = replace(some[victim], label="parcel")
+    some[victim] = replace(some[victim], label="parcel", family="alone")
     path = tmp_path / "c.jsonl"
     path.write_text("".join(map(record_line, some)), encoding="utf-8")
     doubts = doubtful_labels([path])

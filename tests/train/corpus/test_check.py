@@ -110,3 +110,15 @@ def test_the_commands_add_hold_out_and_audit_say_what_they_did(
     assert "1 texts filed in" in capsys.readouterr().out
     assert main(["hold-out", str(target), "--share", "1", "--to", str(tmp_path / "list.txt")]) == 0
     assert "2 of 2 texts held out" in capsys.readouterr().out
+    assert main(["--corpus", str(corpus), "audit"]) == 2
+    assert "too few records to audit" in capsys.readouterr().err
+    assert main(["--corpus", str(corpus), "add", str(new), "--origin", "x"]) == 2
+    assert "is no folder; say with --to FILE" in capsys.readouterr().err
+
+
+def test_texts_go_into_the_corpus_that_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "mine" / "c.jsonl", row("a", LURE))
+    new = write(tmp_path / "new.jsonl", {"text": "รับซื้อบัญชีม้า", "label": "mule_account"})
+    assert main(["--corpus", "mine", "add", str(new), "--origin", "x"]) == 0
+    assert (tmp_path / "mine" / "new.jsonl").is_file()

@@ -36,3 +36,7 @@ def test_a_chain_of_likenesses_is_one_cluster() -> None:
 def test_texts_without_letters_are_no_trouble(text: str) -> None:
     assert len(text_digest(text)) == 16
     assert clusters([text, OTHER], 0.5) == [0, 1]
+
+
+def test_texts_without_letters_are_alike_only_if_they_are_the_same() -> None:
+    assert clusters(["123456", "🔥", "99", "🔥"], 0.5) == [0, 1, 2, 1]

@@ -21,7 +21,7 @@ def row(**changes: Any) -> dict[str, Any]:
 
 def write(tmp_path: Path, *rows: object) -> Path:
     path = tmp_path / "corpus.jsonl"
-    path.write_text("\n".join(json.dumps(each, ensure_ascii=False) for each in rows), encoding="utf-8")
+    path.write_text("\n".join(json.dumps(each) for each in rows), encoding="utf-8")
     return path
 
 
@@ -55,6 +55,10 @@ def test_the_digest_knows_all_that_records_say_and_not_their_order(records: list
         ({"hard": "no"}, "hard must be true or false"),
         ({"flags": ["x"]}, "flags must be a list of"),
         ({"pair": "nobody"}, "pair 'nobody' does not exist"),
+        ({"text": "ครึ่ง\ud83d"}, "text holds half a character"),
+        ({"id": "a\x00"}, "id holds half a character (a lone surrogate) or a null"),
+        ({"text": "ก" * 20_001}, "text has 20,001 characters; 20,000 are allowed"),
+        ({"label": "โทร 0812345678 หาคุณสมชายด่วน"}, "label 'โทร 0812345678 หาคุ… is not one of"),
         ({"pair": ["ok"]}, "pair must be an id or null"),
         ({"flags": [{}]}, "flags must be a list of"),
         ({"extra": 1}, "unknown field extra"),
@@ -116,3 +120,13 @@ def test_no_corpus_at_all_is_named(tmp_path: Path) -> None:
         read_corpus([tmp_path / "nowhere"])
     with pytest.raises(CorpusError, match=r"no \.jsonl file in"):
         read_corpus([tmp_path])
+    with pytest.raises(CorpusError, match="cannot read x+: File name too long"):
+        read_corpus([Path("x" * 5_000)])
+    (tmp_path / "empty.jsonl").write_text("\n", encoding="utf-8")
+    with pytest.raises(CorpusError, match="there is no record in the corpus"):
+        read_corpus([tmp_path])
+
+
+def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
+    path = write(tmp_path, row())
+    assert len(read_corpus([path, tmp_path, path])) == 1

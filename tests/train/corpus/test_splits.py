@@ -4,7 +4,7 @@ import pytest
 
 from train.corpus.near_duplicates import text_digest
 from train.corpus.records import Record
-from train.corpus.splits import hold_out, read_digests, split_corpus
+from train.corpus.splits import hold_out, read_digests, split_corpus, write_digests
 from train.errors import CorpusError
 
 SHARES = (0.8, 0.1, 0.1)
@@ -63,3 +63,24 @@ def test_a_broken_list_is_named_with_its_line(tmp_path: Path) -> None:
         read_digests(path)
     with pytest.raises(CorpusError, match="cannot read"):
         read_digests(tmp_path / "nowhere.txt")
+    path.write_text("# head\n", encoding="ascii")
+    with pytest.raises(CorpusError, match="names no text"):
+        read_digests(path)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_a_share_out_of_range_is_refused(share: float) -> None:
+    with pytest.raises(CorpusError, match="expected 0 to 1"):
+        hold_out(TEXTS, share, 1)
+
+
+def test_a_list_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    write_digests(path, [text_digest("ก")], "จากไฟล์ ข้อความ.jsonl")
+    before = path.read_bytes()
+    assert read_digests(path) == {text_digest("ก")}
+    with pytest.raises(CorpusError, match="no text was held out"):
+        write_digests(path, [], "x")
+    assert path.read_bytes() == before
+    with pytest.raises(CorpusError, match="cannot write"):
+        write_digests(path / "x.txt", [text_digest("ก")], "x")
