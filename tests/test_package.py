@@ -65,4 +65,4 @@ def test_the_wheel_carries_no_corpus_and_no_tests(installed: Path) -> None:
     names = {path.name for path in installed.iterdir()}
     assert names >= {"ruthan", "serve", "train"}
     assert "tests" not in names
-    assert not list(installed.rglob("corpus"))
+    assert not list(installed.rglob("*.jsonl"))
