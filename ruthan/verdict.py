@@ -1,6 +1,6 @@
 """The verdict on a message: the same fields in Python, in JSON lines, from the endpoint and in reports."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from ruthan.message import Source
@@ -13,9 +13,12 @@ class Evidence:
     """Something found in the text.
 
     :param kind: `indicator` for an identifier that can be looked up, such as a phone number or a link.
-    :param type: what it is: `url`, `phone`, `line_id`.
+    :param type: what it is: `url`, `phone`, `hotline`, `line_id`, `telegram`, `whatsapp`, `facebook`, `email`,
+        `bank_account`, `promptpay`, `promptpay_qr`, `citizen_id`, `crypto`, `money`, `ussd`, `recruitment_licence`.
     :param value: its canonical form.
     :param text: exactly `message.text[start:end]`, offsets in code points of the text as received.
+    :param details: what else is known, such as `domain`, `shortener`, `official` or `lookalike` of a link, `bank` of an
+        account, `price` of a code. What is `official` speaks for a message, not against it.
     """
 
     kind: str
@@ -24,6 +27,7 @@ class Evidence:
     text: str
     start: int
     end: int
+    details: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,11 @@ class Verdict:
     source: Source | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; `source` only if there is one."""
+        """Plain values, ready for JSON; `source`, and `details` of evidence, only if there are any."""
         content = asdict(self)
-        content["evidence"] = list(content["evidence"])
+        content["evidence"] = [
+            {key: value for key, value in each.items() if key != "details" or value} for each in content["evidence"]
+        ]
         content["reasons"] = list(content["reasons"])
         if self.source is None:
             del content["source"]

@@ -30,12 +30,12 @@ def create_app(settings: Settings, scanner: Scanner) -> FastAPI:
 
     # Plain functions: the framework runs them on worker threads, so that scanning never blocks the event loop.
 
-    @app.post("/v1/scan", response_model=Verdict)
+    @app.post("/v1/scan", response_model=Verdict, response_model_exclude_unset=True)
     def scan(request: ScanRequest) -> dict[str, Any]:
         """Judge one message."""
         return scanner.scan(_text({"text": request.text}, settings)).to_dict()
 
-    @app.post("/v1/scan/batch", response_model=BatchResponse)
+    @app.post("/v1/scan/batch", response_model=BatchResponse, response_model_exclude_unset=True)
     def scan_batch(request: BatchRequest) -> dict[str, Any]:
         """Judge a list of messages, in order."""
         if len(request.messages) > settings.max_batch:

@@ -33,6 +33,7 @@ class Evidence(BaseModel):
     text: str
     start: int
     end: int
+    details: dict[str, str] = Field(default_factory=dict, description="such as domain, official, lookalike, bank")
 
 
 class Verdict(BaseModel):

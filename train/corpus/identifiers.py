@@ -15,7 +15,6 @@ from ruthan.resources import shipped
 from ruthan.text import normalize
 from train.slots import FILLERS, SLOT
 
-_EMAIL = re.compile(r"[a-z0-9._+-]{1,64}@[a-z0-9-]{1,63}\.[a-z0-9.-]{2,63}", re.IGNORECASE)
 # Nine digits and more, with blanks, hyphens, dashes and brackets between: phones, accounts, citizen ids, tracking
 # numbers. Not sums ("1,234,567.89") and not USSD codes.
 _LONG_NUMBER = re.compile(r"(?<!\d[.,])(?<![\d*#])\(?\d(?:[ ()\u2010-\u2015-]{0,3}\d){8,40}(?!\d|[.,]\d)")
@@ -64,13 +63,12 @@ def _spans(text: str) -> Iterator[tuple[str, int, int]]:
         spans = (match.span() for match in pattern.finditer(normalized.text))
         return [(kind, *normalized.to_original(start, end)) for start, end in spans]
 
-    found = matches("e-mail address", _EMAIL)
-    names = {"url": "link", "phone": "phone number", "line_id": "LINE id"}
-    for each in find_indicators(normalized, text):
-        # "ไอดี rov" is a word behind a cue; "120บ@CENTRAL RAMA2" a shop, as banks write it; ids are in small letters.
-        if each.type == "line_id" and (each.text.upper() == each.text or not re.search(r"[@\d._-]", each.text)):
-            continue
-        found.append((names[each.type], each.start, each.end))
+    # "ไอดี rov" is a word behind a cue, no id.
+    found = [
+        (_KIND_OF[each.type], each.start, each.end)
+        for each in find_indicators(normalized, text)
+        if each.type in _KIND_OF and not (each.type == "line_id" and not re.search(r"[@\d._-]", each.text))
+    ]
     found += matches("long number", _LONG_NUMBER)  # last: of two with the same span the first is taken
     end = 0
     for kind, first, last in sorted(found, key=lambda each: (each[1], -each[2])):
@@ -79,6 +77,21 @@ def _spans(text: str) -> Iterator[tuple[str, int, int]]:
             end = last
 
 
+# What stands for a person, an account or a site; sums, codes, hotlines and licences may stand.
+_KIND_OF = {
+    "url": "link",
+    "telegram": "link",
+    "whatsapp": "link",
+    "facebook": "link",
+    "phone": "phone number",
+    "line_id": "LINE id",
+    "email": "e-mail address",
+    "bank_account": "long number",
+    "promptpay": "long number",
+    "promptpay_qr": "long number",
+    "citizen_id": "long number",
+    "crypto": "long number",
+}
 _SLOT_OF = {"link": "{link}", "phone number": "{phone}", "e-mail address": "{link}", "long number": "{account}"}
 
 

@@ -28,7 +28,7 @@ from train.slots import slot_errors
         ("123 - 4 - 56789 - 0", "long number"),
         ("somchai＠gmail.com", "e-mail address"),
         ("https://facebook.com/somchai.jaidee", "link"),
-        ("line.me/ti/p/~somchai", "link"),
+        ("line.me/ti/p/~somchai", "LINE id"),
     ],
 )
 def test_an_identifier_that_stands_written_out_is_found(text: str, kind: str) -> None:
