@@ -13,6 +13,7 @@ _ACCOUNT_CUE = re.compile(r"เลขที่?บัญชี|เลขบั�
 _PROMPTPAY_CUE = re.compile(r"พร้อมเพย์|พร้อมเพ|prompt ?pay|\bpp\b", re.IGNORECASE)
 _CITIZEN_CUE = re.compile(r"บัตร\s?ปชช|ประชาชน|เลขบัตร|citizen|national id|id card", re.IGNORECASE)
 _OTHER_CUE = re.compile(r"พัสดุ|เลขแทร็?ก|tracking|อ้างอิง|ref|ออเดอร์|order|เลขที่สัญญา|กรมธรรม์|ใบเสร็จ", re.IGNORECASE)
+_CALL_CUE = re.compile(r"(?:โทร|tel|call|ติดต่อ|เบอร์)[^\d\n]{0,6}$", re.IGNORECASE)
 _BEFORE, _AFTER = 40, 24  # characters around a number in which a cue counts
 _QR = re.compile(r"000201[0-9A-Za-z .:/+*$%-]{20,480}?6304[0-9A-Fa-f]{4}")
 
@@ -36,8 +37,9 @@ def find_accounts(text: str) -> Iterator[Found]:
             number = canonical(digits)
             yield Found("promptpay", *match.span(), number[0] if number else digits)
         elif len(digits) in (10, 12) and (bank or _ACCOUNT_CUE.search(before)) and not _OTHER_CUE.search(before[-16:]):
-            if canonical(digits) and "-" in match[0] and not bank and re.fullmatch(r"0\d\d-?\d{3}-?\d{4}", match[0]):
-                continue  # written as phone numbers are
+            as_phone = re.fullmatch(r"0\d\d-\d{3}-\d{4}", match[0]) or _CALL_CUE.search(before)
+            if canonical(digits) and as_phone:
+                continue
             if canonical(digits) and not bank and not re.search(r"บัญชี|บช|บ/ช|account", before[-16:], re.IGNORECASE):
                 continue
             yield Found("bank_account", *match.span(), digits, {"bank": bank} if bank else {})
