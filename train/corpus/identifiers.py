@@ -5,13 +5,10 @@ Hotlines and domains of `data/public_contacts.yaml`, and the real domains of `da
 
 import re
 from collections.abc import Iterator
-from functools import cache
 from random import Random
 
-import yaml
-
 from ruthan.evidence.indicators import find_indicators
-from ruthan.resources import shipped
+from ruthan.evidence.reference import hotlines, official_domains
 from ruthan.text import normalize
 from train.slots import FILLERS, SLOT
 
@@ -26,25 +23,16 @@ _HOTLINE = re.compile(
 )
 
 
-@cache
-def _public() -> tuple[frozenset[str], frozenset[str]]:
-    """Hotlines, and domains, that may be written out."""
-    contacts = yaml.safe_load(shipped("data", "public_contacts.yaml").read_text(encoding="utf-8"))
-    brands = yaml.safe_load(shipped("data", "brands.yaml").read_text(encoding="utf-8"))
-    return frozenset(contacts["hotlines"]), frozenset([*contacts["domains"], *brands.values()])
-
-
 def written_identifiers(text: str) -> Iterator[tuple[str, str]]:
     """Kind and wording of every identifier that stands in `text` outside of slots and is not public."""
     bare = SLOT.sub(" ", text)
-    hotlines, _ = _public()
     for kind, start, end in _spans(bare):
         written = bare[start:end]
         if kind == "link" and _is_public(written):
             continue
         yield kind, written
     for match in _HOTLINE.finditer(bare):
-        if match[1] not in hotlines:
+        if match[1] not in hotlines():
             yield "hotline", match[1]
 
 
@@ -52,7 +40,7 @@ def _is_public(link: str) -> bool:
     """Whether a link leads to a domain of the public and, on a platform, to no one's page."""
     host, _, path = re.sub(r"^[a-z]+://", "", link.lower()).partition("/")
     host = host.removeprefix("www.")
-    return host in _public()[1] and not (path.strip("/?#") and host in _PLATFORMS) and "?" not in link
+    return host in official_domains() and not (path.strip("/?#") and host in _PLATFORMS) and "?" not in link
 
 
 def _spans(text: str) -> Iterator[tuple[str, int, int]]:
