@@ -151,7 +151,7 @@ def mask_links(text: str) -> str:
     pieces: list[str] = []
     at = 0
     for each in find_indicators(normalize(text), text):
-        if each.type == "url":
+        if each.type == "url" or "link" in each.details:  # a link into a chat app has the app's type
             pieces += [text[at : each.start], MASK]
             at = each.end
     return "".join([*pieces, text[at:]])

@@ -74,6 +74,7 @@ def test_only_what_is_held_out_is_judged_and_missing_labels_may_be_assumed(tmp_p
 
 def test_masked_links_leave_the_rest_alone() -> None:
     assert mask_links("กด https://bit.ly/x1 หรือ a-b.cc เลย 081-234-5678") == "กด ลิงก์ หรือ ลิงก์ เลย 081-234-5678"
+    assert mask_links("แอด line.me/ti/p/~abc12 หรือ t.me/jobs_th") == "แอด ลิงก์ หรือ ลิงก์"
     assert mask_links("ไม่มี") == "ไม่มี"
 
 
