@@ -13,7 +13,8 @@ from ruthan.model.bundle import default_bundle, read_bundle
 from ruthan.model.classifier import Classifier, Prediction
 from ruthan.policy import default_policy, read_policy
 from ruthan.taxonomy import BENIGN, default_taxonomy
-from ruthan.text import NormalizedText, normalize
+from ruthan.text.normalize import normalize
+from ruthan.text.normalized import NormalizedText
 from ruthan.verdict import Verdict
 
 BATCH = 64  # messages that scan_many holds at a time

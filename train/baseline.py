@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from ruthan.taxonomy import BENIGN
-from ruthan.text import normalize
+from ruthan.text.normalize import normalize
 from train.corpus.records import Record
 from train.slots import prepare
 

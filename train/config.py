@@ -29,6 +29,7 @@ class TrainConfig:
     :param sources: texts from elsewhere to train on beside the corpus, see `train.corpus.sources`.
     :param disguised: share of the texts, harmful and honest, that are rewritten as evaders write, anew in each pass.
     :param challenge: folder of the challenge sets that nothing trained on may come near; null for none.
+    :param bf16: compute in bfloat16 where the machine can; where it cannot, in 32 bits.
     :param freeze_embeddings: leave the word embeddings as they are, which keeps the table exact at 4 bits.
     :param max_drift: the largest difference of a class probability that quantising may cause on a held-out text.
     :param max_f1_loss: how much F1 on harmful/benign it may cost there.

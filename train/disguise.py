@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable
 from random import Random
 
-from ruthan.text import NIKHAHIT, SARA_AA, SARA_AE, SARA_AM, SARA_E  # first: it keeps pythainlp from writing to HOME
-from train.words import words
+from ruthan.text.spelling import NIKHAHIT, SARA_AA, SARA_AE, SARA_AM, SARA_E
+from ruthan.text.words import words
 
-from pythainlp import thai_digits, thai_tonemarks  # isort: skip
+from pythainlp import thai_digits, thai_tonemarks  # isort: skip  behind ruthan.text, which sets where it may write
 from pythainlp.transliterate import romanize  # isort: skip
 
 Rewrite = Callable[[str, Random, float], str]

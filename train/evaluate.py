@@ -17,7 +17,7 @@ from ruthan.model.bundle import read_bundle
 from ruthan.policy import Policy, default_policy, read_policy
 from ruthan.scanner import Scanner
 from ruthan.taxonomy import BENIGN, default_taxonomy
-from ruthan.text import normalize
+from ruthan.text.normalize import normalize
 from train.baseline import baseline_predictions, fit_baseline
 from train.config import TrainConfig
 from train.corpus.challenge import SEED, ChallengeRecord, read_challenges

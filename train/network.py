@@ -10,6 +10,12 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 from train.errors import BackboneError
 
 
+def mean_over_tokens(states: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """(batch, tokens, hidden) to (batch, hidden), padding left out."""
+    weights = attention_mask.unsqueeze(-1).to(states.dtype)
+    return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
 class MessageClassifier(nn.Module):
     """Token ids in, one logit per class out.
 
@@ -32,19 +38,32 @@ class MessageClassifier(nn.Module):
 
     def features(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """The mean over the tokens of each text, (batch, hidden), not yet standardised."""
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        weights = attention_mask.unsqueeze(-1).to(states.dtype)
-        return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
+        return mean_over_tokens(self.states(input_ids, attention_mask), attention_mask)
+
+    def states(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """What the encoder makes of each token, (batch, tokens, hidden)."""
+        states: torch.Tensor = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return states
+
+    def logits(self, features: torch.Tensor) -> torch.Tensor:
+        """(batch, hidden) as `features` returns it to (batch, classes)."""
+        logits: torch.Tensor = self.head(self.dropout((features - self.feature_mean) / self.feature_scale))
+        return logits
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor | None = None
     ) -> dict[str, torch.Tensor]:
         """`input_ids`, `attention_mask`: (batch, tokens); `logits`: (batch, classes); `loss` if `labels` is given."""
-        features = (self.features(input_ids, attention_mask) - self.feature_mean) / self.feature_scale
-        logits = self.head(self.dropout(features))
+        logits = self.logits(self.features(input_ids, attention_mask))
         if labels is None:
             return {"logits": logits}
         return {"loss": self.loss(logits.float(), labels), "logits": logits}
+
+    def contributions(self, states: torch.Tensor) -> torch.Tensor:
+        """What each token adds to the sum that becomes each class's logit: (batch, tokens, hidden) to (batch, tokens,
+        classes). The logits are the mean of these over the tokens of a text, plus a constant for each class.
+        """
+        return nn.functional.linear(states / self.feature_scale, self.head.weight)
 
 
 def set_dropout(encoder: nn.Module, share: float) -> None:

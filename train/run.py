@@ -23,7 +23,7 @@ from transformers import PreTrainedTokenizerBase
 from ruthan.model.bundle import MODEL, TOKENIZER, Bundle, BundleInfo, file_digest
 from ruthan.model.classifier import softmax
 from ruthan.taxonomy import default_taxonomy
-from ruthan.text import NORMALIZER_VERSION
+from ruthan.text.normalize import NORMALIZER_VERSION
 from train.backbone import build_backbone
 from train.calibrate import fit_temperature
 from train.config import OFFLINE, TrainConfig
@@ -142,7 +142,7 @@ def training_passes(train: Sequence[Record], config: TrainConfig) -> list[list[R
         + [
             record
             for records, source in sources
-            for record in draw(records, source.weight, Random(f"{config.seed}:{variant}:{source.path}"))
+            for record in draw(records, source.weight, Random(f"{config.seed}:{variant}:{Path(source.path).name}"))
         ]
         for variant in range(config.variants)
     ]

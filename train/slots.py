@@ -14,7 +14,7 @@ from random import Random
 import yaml
 
 from ruthan.resources import shipped
-from ruthan.text import normalize
+from ruthan.text.normalize import normalize
 from train.disguise import disguise_somehow
 
 SLOT = re.compile(r"\{([a-z]+)(?::([A-Za-z0-9_]{1,40}))?\}")

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ruthan.message import Message
 from ruthan.taxonomy import default_taxonomy
-from ruthan.text import normalize
+from ruthan.text.normalize import normalize
 from ruthan.verdict import Verdict
 
 COLOURS = {"block": "red", "review": "yellow", "allow": "green"}

@@ -12,7 +12,7 @@ from ruthan.evidence.found import Found
 from ruthan.evidence.links import find_links
 from ruthan.evidence.payments import find_amounts, find_crypto, find_ussd
 from ruthan.evidence.phones import find_phones
-from ruthan.text import NormalizedText
+from ruthan.text.normalized import NormalizedText
 from ruthan.verdict import Evidence
 
 # Where two overlap, the earlier detector wins.

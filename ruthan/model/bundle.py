@@ -16,9 +16,9 @@ from typing import Any
 
 from ruthan.errors import BundleError
 from ruthan.resources import shipped
-from ruthan.text import NORMALIZER_VERSION
+from ruthan.text.normalize import NORMALIZER_VERSION
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: the network also says what each token contributes
 MODEL, TOKENIZER, CARD, INFO = "model.onnx", "tokenizer.json", "README.md", "bundle.json"
 DEFAULT_NAME = "ruthan-e5s"  # the folder in models/ that ships
 

@@ -4,7 +4,7 @@ import pytest
 
 from ruthan.errors import TaxonomyError
 from ruthan.taxonomy import BENIGN, default_taxonomy, read_taxonomy
-from ruthan.text import normalize
+from ruthan.text.normalize import normalize
 
 
 def test_there_are_fifteen_harmful_classes_and_benign() -> None:

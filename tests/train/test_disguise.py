@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from ruthan.text import normalize
+from ruthan.text.normalize import normalize
 from train.corpus.near_duplicates import skeleton
 from train.disguise import DISGUISES, disguise, disguise_somehow
 

@@ -9,7 +9,7 @@ from random import Random
 
 from ruthan.evidence.indicators import find_indicators
 from ruthan.evidence.reference import hotlines, official_domains
-from ruthan.text import normalize
+from ruthan.text.normalize import normalize
 from train.slots import FILLERS, SLOT
 
 # Nine digits and more, with blanks, hyphens, dashes and brackets between: phones, accounts, citizen ids, tracking

@@ -4,13 +4,14 @@ Digits, blanks, punctuation, slots, disguises and case make no difference.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 
 from datasketch import MinHash, MinHashLSH
 from scipy.cluster.hierarchy import DisjointSet
 
-from ruthan.text import normalize
+from ruthan.text.normalize import normalize
 from train.slots import SLOT
 
 PERMUTATIONS = 96
@@ -26,8 +27,13 @@ def skeleton(text: str) -> str:
 
 
 def text_digest(text: str) -> str:
-    """16 hexadecimal digits that name a text by its skeleton; the text itself where it has no letters."""
-    return sha256((skeleton(text) or text.strip()).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    """16 hexadecimal digits that name a text by its letters and marks; by all of it where it has none.
+
+    Lists in `data/splits/` hold such digests, so this must not change with the normaliser, as `skeleton` does.
+    """
+    folded = unicodedata.normalize("NFKC", SLOT.sub(" ", text)).casefold().replace("\u0e40\u0e40", "\u0e41")
+    letters = "".join(character for character in folded if unicodedata.category(character)[0] in "LM")
+    return sha256((letters or text.strip()).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def shingles(text: str) -> frozenset[str]:

@@ -20,11 +20,11 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from ruthan.evidence.indicators import find_indicators
 from ruthan.taxonomy import BENIGN, default_taxonomy
-from ruthan.text import normalize
+from ruthan.text.normalize import normalize
+from ruthan.text.words import words
 from train.corpus.records import Record
 from train.corpus.splits import groups
 from train.slots import prepare
-from train.words import words
 
 SEED = 17
 FEWEST = 20

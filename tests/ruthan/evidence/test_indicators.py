@@ -6,7 +6,7 @@ from ruthan.evidence.accounts import citizen_checksum_fits, qr_checksum_fits
 from ruthan.evidence.indicators import find_indicators
 from ruthan.evidence.links import lookalike_of
 from ruthan.evidence.payments import ethereum_checksum_fits
-from ruthan.text import normalize
+from ruthan.text.normalize import normalize
 from ruthan.verdict import Evidence
 
 QR = "00020101021129370016A000000677010111011300668123456785802TH53037646304"

@@ -61,7 +61,7 @@ def test_a_file_cut_short_is_refused(bundle: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda info: info.update(format=99), "bundle format 99, this ruthan reads format 1; upgrade"),
+        (lambda info: info.update(format=99), "bundle format 99, this ruthan reads format 2; upgrade"),
         (lambda info: info.update(normalizer="0"), "text normaliser 0"),
         (lambda info: info.pop("labels"), "lacks labels"),
         (lambda info: info.update(temperature=0), "temperature is 0"),

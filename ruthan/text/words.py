@@ -2,9 +2,7 @@
 
 import re
 
-from ruthan.text import NIKHAHIT  # noqa: F401  first: it keeps pythainlp from writing to HOME
-
-from pythainlp.tokenize import word_tokenize  # isort: skip
+from pythainlp.tokenize import word_tokenize
 
 # Only Thai goes to the tokenizer, in pieces: it takes quadratic time over long runs of digits or of one letter.
 _RUN = re.compile("[\u0e01-\u0e3a\u0e40-\u0e4e]{1,200}|[^\u0e01-\u0e3a\u0e40-\u0e4e]+")

@@ -1,6 +1,6 @@
 import pytest
 
-from train.words import words
+from ruthan.text.words import words
 
 
 def test_thai_is_divided_into_words_and_the_rest_stays() -> None:
