@@ -1,9 +1,11 @@
 """The command line.
 
 ruthan scan inbox.csv --out verdicts.jsonl
+ruthan explain "คุณได้รับอนุมัติวงเงินกู้ …"
 """
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -41,8 +43,18 @@ def parser() -> argparse.ArgumentParser:
     scan.add_argument("--out", type=Path, metavar="FILE", help="write all verdicts to FILE.jsonl or FILE.csv")
     scan.add_argument("--text-column", metavar="NAME", help="column or field that holds the message (default: found)")
     scan.add_argument("--top", type=int, default=20, metavar="N", help="how many messages to show (default: 20)")
-    scan.add_argument("--model", type=Path, metavar="DIR", help="a model bundle (default: the one that ships)")
-    scan.add_argument("--policy", type=Path, metavar="FILE", help="a policy file (default: the one that ships)")
+    explain = commands.add_parser(
+        "explain",
+        help="judge one message and show why, word by word",
+        description="Judge one message and show what was found in it: warning signs, identifiers, disguises, the words "
+        "the model went by, reasons and advice in Thai and English.",
+    )
+    explain.add_argument("text", metavar="TEXT", help="the message, or - for standard input")
+    explain.add_argument("--json", action="store_true", help="print the verdict as JSON instead")
+    for command in (scan, explain):
+        command.add_argument("--mask", action="store_true", help="hide numbers, ids, accounts and names of people")
+        command.add_argument("--model", type=Path, metavar="DIR", help="a model bundle (default: the one that ships)")
+        command.add_argument("--policy", type=Path, metavar="FILE", help="a policy file (default: the one that ships)")
     return result
 
 
@@ -53,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        return _scan(options)
+        return _explain(options) if options.command == "explain" else _scan(options)
     except RuthanError as error:
         print(f"ruthan: {error}", file=sys.stderr)
         return 2
@@ -76,12 +88,8 @@ def _scan(options: argparse.Namespace) -> int:
         if options.out and options.out.exists() and Path(path).exists() and options.out.samefile(path):
             raise DumpError(f"{options.out} is one of the files to scan; write the verdicts to another file")
 
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=PIPE_WIDTH)
-    scanner = Scanner(options.model, options.policy)
+    console = _console()
+    scanner = Scanner(options.model, options.policy, mask=options.mask)
     if options.text is not None:
         return _scan_text(options, scanner, console)
     return _scan_dumps(options, scanner, console)
@@ -91,7 +99,7 @@ def _scan_text(options: argparse.Namespace, scanner: "Scanner", console: "Consol
     from rich.text import Text
 
     from ruthan.batch.results import open_results
-    from ruthan.batch.table import COLOURS
+    from ruthan.batch.table import COLOURS, printable
 
     verdict = scanner.scan(options.text)
     if options.out:
@@ -101,8 +109,31 @@ def _scan_text(options: argparse.Namespace, scanner: "Scanner", console: "Consol
     console.print(Text(f"{verdict.action}  risk {verdict.risk:.3f}  {verdict.label} {name}", COLOURS[verdict.action]))
     for reason in verdict.reasons:
         console.print(Text(reason))
+    for line in verdict.advice:
+        console.print(Text(line))
     for each in verdict.evidence:
-        console.print(Text(f"{each.type}: {each.value}"))
+        console.print(Text(f"{each.type}: {each.value or printable(each.text)}"))
+    return 0
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from ruthan.breakdown import show
+    from ruthan.masking import mask
+    from ruthan.scanner import Scanner
+
+    text = sys.stdin.read() if options.text == "-" else options.text
+    verdict = Scanner(options.model, options.policy, mask=options.mask).scan(text, explain=True)
+    if options.json:
+        print(json.dumps(verdict.to_dict(), ensure_ascii=False, indent=2))
+    else:
+        show(_console(), mask(text) if options.mask else text, verdict)
     return 0
 
 
@@ -115,7 +146,7 @@ def _scan_dumps(options: argparse.Namespace, scanner: "Scanner", console: "Conso
     from ruthan.batch.table import Overview
 
     errors = Console(stderr=True, highlight=False)
-    overview = Overview(options.top)
+    overview = Overview(options.top, options.mask)
     unreadable = 0
 
     def report(row: "Unreadable") -> None:

@@ -5,6 +5,7 @@ RuthanError
 ├── BundleError       a model bundle that is missing, damaged or of another version
 ├── PolicyError       a policy file that cannot be used
 ├── TaxonomyError     a taxonomy file that cannot be used
+├── DataError         another data file that cannot be used
 └── DumpError         a dump that cannot be read at all
 """
 
@@ -27,6 +28,10 @@ class PolicyError(RuthanError):
 
 class TaxonomyError(RuthanError):
     """The taxonomy file is missing or malformed."""
+
+
+class DataError(RuthanError):
+    """A data file other than the taxonomy, such as that of the warning signs, is missing or malformed."""
 
 
 class DumpError(RuthanError):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
@@ -13,14 +13,19 @@ from ruthan.verdict import Action
 
 @dataclass(frozen=True)
 class Policy:
-    """`review` and `block` are risks, 0 to 1, `review` not above `block`."""
+    """`review` and `block` are risks, 0 to 1, `review` not above `block`; `needs_help` is what is done, whatever the
+    risk, with a message in which someone may need help.
+    """
 
     name: str
     review: float
     block: float
+    needs_help: Action = "review"
 
-    def action(self, risk: float) -> Action:
+    def action(self, risk: float, needs_help: bool = False) -> Action:
         """What to do with a message of this risk."""
+        if needs_help:
+            return self.needs_help
         return "block" if risk >= self.block else "review" if risk >= self.review else "allow"
 
 
@@ -40,12 +45,16 @@ def read_policy(path: Path) -> Policy:
         raise PolicyError(f"cannot read the policy {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PolicyError(f"the policy {path} is not valid YAML: {error}") from error
-    if not isinstance(content, dict) or content.keys() != {"name", "review", "block"}:
-        raise PolicyError(f"the policy {path} must hold exactly the fields name, review and block")
+    required, known = {"name", "review", "block"}, {"name", "review", "block", "needs_help"}
+    if not isinstance(content, dict) or not required <= content.keys() <= known:
+        raise PolicyError(f"the policy {path} must hold the fields name, review and block, and may hold needs_help")
     for field in ("review", "block"):
         value = content[field]
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise PolicyError(f"{path}: {field} is {value!r}; a risk from 0 to 1 is needed")
     if content["review"] > content["block"]:
         raise PolicyError(f"{path}: review ({content['review']}) is above block ({content['block']})")
-    return Policy(str(content["name"]), float(content["review"]), float(content["block"]))
+    needs_help = content.get("needs_help", "review")
+    if needs_help not in get_args(Action):
+        raise PolicyError(f"{path}: needs_help is {needs_help!r}; one of {', '.join(get_args(Action))} is needed")
+    return Policy(str(content["name"]), float(content["review"]), float(content["block"]), needs_help)

@@ -26,16 +26,13 @@ class Kind:
 
 @dataclass(frozen=True)
 class MessageClass:
-    """One class: `severity` is one of `SEVERITIES`; `reason` is told, in Thai, to who received such a message; only
-    `benign` has `kinds`.
-    """
+    """One class: `severity` is one of `SEVERITIES`; only `benign` has `kinds`."""
 
     id: str
     english: str
     thai: str
     definition: str
     severity: str
-    reason: str
     kinds: tuple[Kind, ...] = ()
 
 

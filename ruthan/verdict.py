@@ -12,13 +12,17 @@ Action = Literal["allow", "review", "block"]
 class Evidence:
     """Something found in the text.
 
-    :param kind: `indicator` for an identifier that can be looked up, such as a phone number or a link.
-    :param type: what it is: `url`, `phone`, `hotline`, `line_id`, `telegram`, `whatsapp`, `facebook`, `email`,
-        `bank_account`, `promptpay`, `promptpay_qr`, `citizen_id`, `crypto`, `money`, `ussd`, `recruitment_licence`.
-    :param value: its canonical form.
+    :param kind: `indicator` for an identifier that can be looked up, such as a phone number or a link; `signal` for
+        words that press, threaten, lure or ask for help; `disguise` for characters written to slip past filters.
+    :param type: what it is; a signal is named as in `data/signals.yaml`, a disguise by the step of `ruthan.text` that
+        undid it, an indicator one of: `url`, `phone`, `hotline`, `line_id`, `telegram`, `whatsapp`, `facebook`,
+        `email`, `bank_account`, `promptpay`, `promptpay_qr`, `citizen_id`, `crypto`, `money`, `ussd`,
+        `recruitment_licence`.
+    :param value: its canonical form; of a disguise what it reads; empty for a signal.
     :param text: exactly `message.text[start:end]`, offsets in code points of the text as received.
     :param details: what else is known, such as `domain`, `shortener`, `official` or `lookalike` of a link, `bank` of an
-        account, `price` of a code. What is `official` speaks for a message, not against it.
+        account, `price` of a code. What is `official` speaks for a message, not against it. A signal is `quoted` where
+        the message only warns, denies or tells of it; one of recruitment has a `strength` and a `source`.
     """
 
     kind: str
@@ -31,6 +35,30 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class RecruitmentSigns:
+    """How many signs of each strength a message about work shows, after the weighing of the ILO's indicators.
+
+    What a message looks like; never a finding about who wrote or received it.
+    """
+
+    strong: int = 0
+    medium: int = 0
+    weak: int = 0
+
+
+@dataclass(frozen=True)
+class WordWeight:
+    """A word that the model went by: exactly `message.text[start:end]`, and how far the log-odds of the label fall
+    without it; below 0 it speaks against the label.
+    """
+
+    text: str
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What ruthan says about one message.
 
@@ -38,11 +66,15 @@ class Verdict:
     :param label: one class of `data/taxonomy.yaml`: the likeliest harmful one if `risk` is at least 0.5, else `benign`.
     :param action: what the policy does at this risk.
     :param scores: probability of each class that has at least 0.01, highest first.
-    :param reasons: plain Thai sentences for who received the message.
+    :param reasons: one to three plain sentences in Thai for who received the message; `reasons_en` in English.
+    :param advice: what to do, in Thai; `advice_en` in English. Empty for what is allowed.
+    :param needs_help: someone in the message may be held, or is searched for: a person should read it without delay.
+    :param recruitment: signs of each strength, of a message about work; else None.
     :param model: version of the model.
     :param policy: name of the policy.
     :param windows: how many overlapping stretches the text was read in: 1, or more when it is longer than the
         model's window, and 0 when there was nothing to read.
+    :param words: the words that the model went by, if that was asked for.
     :param source: where the message stands in a dump, if it came from one.
     """
 
@@ -52,18 +84,29 @@ class Verdict:
     scores: dict[str, float]
     evidence: tuple[Evidence, ...]
     reasons: tuple[str, ...]
+    reasons_en: tuple[str, ...]
+    advice: tuple[str, ...]
+    advice_en: tuple[str, ...]
+    needs_help: bool
+    recruitment: RecruitmentSigns | None
     model: str
     policy: str
     windows: int
+    words: tuple[WordWeight, ...] | None = None
     source: Source | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; `source`, and `details` of evidence, only if there are any."""
+        """Plain values, ready for JSON; what there is none of, such as `words`, `source` or `details`, is left out."""
         content = asdict(self)
         content["evidence"] = [
-            {key: value for key, value in each.items() if key != "details" or value} for each in content["evidence"]
+            {key: value for key, value in each.items() if value or key not in ("value", "details")}
+            for each in content["evidence"]
         ]
-        content["reasons"] = list(content["reasons"])
-        if self.source is None:
-            del content["source"]
+        for name in ("reasons", "reasons_en", "advice", "advice_en"):
+            content[name] = list(content[name])
+        for name in ("recruitment", "words", "source"):
+            if content[name] is None:
+                del content[name]
+        if self.words is not None:
+            content["words"] = list(content["words"])
         return content

@@ -27,13 +27,32 @@ class BatchRequest(BaseModel):
 class Evidence(BaseModel):
     """Something found in the text; `text` is exactly the code points `start` to `end` of the message."""
 
-    kind: str
+    kind: Literal["indicator", "signal", "disguise"]
     type: str
-    value: str
+    value: str = ""
     text: str
     start: int
     end: int
-    details: dict[str, str] = Field(default_factory=dict, description="such as domain, official, lookalike, bank")
+    details: dict[str, str] = Field(
+        default_factory=dict, description="such as domain, official, lookalike, bank, quoted"
+    )
+
+
+class RecruitmentSigns(BaseModel):
+    """How many signs of each strength a message about work shows; never a finding about a person."""
+
+    strong: int
+    medium: int
+    weak: int
+
+
+class WordWeight(BaseModel):
+    """A word the model went by, and how far the log-odds of the label fall without it."""
+
+    text: str
+    start: int
+    end: int
+    weight: float
 
 
 class Verdict(BaseModel):
@@ -44,10 +63,16 @@ class Verdict(BaseModel):
     action: Literal["allow", "review", "block"]
     scores: dict[str, float]
     evidence: list[Evidence]
-    reasons: list[str]
+    reasons: list[str] = Field(description="one to three sentences in Thai")
+    reasons_en: list[str]
+    advice: list[str] = Field(description="what to do, in Thai; empty for what is allowed")
+    advice_en: list[str]
+    needs_help: bool = Field(description="someone in the message may be held or missing: a person should read it soon")
+    recruitment: RecruitmentSigns | None = Field(None, description="of a message about work")
     model: str
     policy: str
     windows: int = Field(ge=0, description="stretches the text was read in; more than 1 for a long one")
+    words: list[WordWeight] | None = Field(None, description="with explain=true")
 
 
 class ItemError(BaseModel):

@@ -13,7 +13,10 @@ from ruthan.errors import RuthanError
 from ruthan.verdict import Verdict
 
 ENDINGS = (".jsonl", ".csv")
-CSV_COLUMNS = ("file", "line", "risk", "label", "action", "evidence", "reasons", "windows", "model", "policy")
+CSV_COLUMNS = (
+    ("file", "line", "risk", "label", "action", "needs_help", "evidence", "reasons", "reasons_en", "advice")
+    + ("windows", "model", "policy")
+)  # fmt: skip
 
 
 class ResultsError(RuthanError):
@@ -55,8 +58,11 @@ class _Csv:
             verdict.risk,
             verdict.label,
             verdict.action,
-            "; ".join(f"{each.type} {each.value}" for each in verdict.evidence),
+            "yes" if verdict.needs_help else "no",
+            "; ".join(f"{each.type} {each.value or each.text}" for each in verdict.evidence),
             " ".join(verdict.reasons),
+            " ".join(verdict.reasons_en),
+            " ".join(verdict.advice),
             verdict.windows,
             verdict.model,
             verdict.policy,

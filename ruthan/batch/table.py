@@ -9,9 +9,11 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from ruthan.masking import mask
 from ruthan.message import Message
 from ruthan.taxonomy import default_taxonomy
-from ruthan.text.normalize import normalize
+from ruthan.text.characters import VISIBLE
+from ruthan.text.normalized import NormalizedText, apply
 from ruthan.verdict import Verdict
 
 COLOURS = {"block": "red", "review": "yellow", "allow": "green"}
@@ -20,8 +22,9 @@ COLOURS = {"block": "red", "review": "yellow", "allow": "green"}
 class Overview:
     """Counts verdicts and remembers the riskiest few; memory does not grow with their number."""
 
-    def __init__(self, top: int) -> None:
+    def __init__(self, top: int, masked: bool = False) -> None:
         self.top = top
+        self.masked = masked
         self.actions: Counter[str] = Counter()
         self.labels: Counter[str] = Counter()
         self._riskiest: list[tuple[float, int, Message, Verdict]] = []
@@ -46,7 +49,7 @@ class Overview:
 
     def show(self, console: Console) -> None:
         """Print the table and the counts."""
-        rows = [(verdict, _where(message), printable(message.text)) for message, verdict in self.riskiest()]
+        rows = [(verdict, _where(message), self._text(message)) for message, verdict in self.riskiest()]
         label_width = max((len(verdict.label) for verdict, _, _ in rows), default=0)
         where_width = max((cell_len(where) for _, where, _ in rows), default=0)
         for verdict, where, text in rows:
@@ -66,6 +69,10 @@ class Overview:
         for label, count in self.labels.most_common():
             console.print(Text(f"{count:7}  {label}  {names[label].thai}"))
 
+    def _text(self, message: Message) -> str:
+        beginning = message.text[:2_000]
+        return printable(mask(beginning) if self.masked else beginning)
+
 
 def _where(message: Message) -> str:
     """File and line, without the folder."""
@@ -74,4 +81,7 @@ def _where(message: Message) -> str:
 
 def printable(text: str) -> str:
     """One line that is safe to show at a terminal: no controls, no escape sequences, no reversed runs."""
-    return " ".join(normalize(text[:2_000]).text.split())
+    shown = NormalizedText(text[:2_000])
+    for step in VISIBLE:
+        shown = apply(step, shown)
+    return " ".join(shown.text.split())

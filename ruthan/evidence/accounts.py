@@ -11,9 +11,11 @@ from ruthan.evidence.reference import banks
 _DIGITS = re.compile(r"(?<![\d.,*#/+-])\d(?:[ -]?\d){8,14}(?![\d]|[.,-]\d)")
 _ACCOUNT_CUE = re.compile(r"เลขที่?บัญชี|เลขบัญชี|บัญชี|บช\.?|บ/ช|ธนาคาร|ธ\.|โอน|acc(?:oun)?t|a/c|account", re.IGNORECASE)
 _PROMPTPAY_CUE = re.compile(r"พร้อมเพย์|พร้อมเพ|prompt ?pay|\bpp\b", re.IGNORECASE)
-_CITIZEN_CUE = re.compile(r"บัตร\s?ปชช|ประชาชน|เลขบัตร|citizen|national id|id card", re.IGNORECASE)
-_OTHER_CUE = re.compile(r"พัสดุ|เลขแทร็?ก|tracking|อ้างอิง|ref|ออเดอร์|order|เลขที่สัญญา|กรมธรรม์|ใบเสร็จ", re.IGNORECASE)
-_CALL_CUE = re.compile(r"(?:โทร|tel|call|ติดต่อ|เบอร์)[^\d\n]{0,6}$", re.IGNORECASE)
+_CITIZEN_CUE = re.compile(
+    r"บัตร\s?ปชช|ประชาชน|เลขบัตร|บัตรเดิม|ผู้เสียภาษี|เลขประจำตัว|citizen|national id|id card|tax id", re.IGNORECASE
+)
+_OTHER_CUE = re.compile(r"ลูกค้า|พัสดุ|เลขแทร็?ก|tracking|อ้างอิง|ref|ออเดอร์|order|เลขที่สัญญา|กรมธรรม์|ใบเสร็จ", re.IGNORECASE)
+_CALL_CUE = re.compile(r"(?:โทร|tel|call|ติดต่อ|เบอร์|ทรูมันนี่|วอลเล็ต|wallet)[^\d\n]{0,6}$", re.IGNORECASE)
 _BEFORE, _AFTER = 40, 24  # characters around a number in which a cue counts
 _QR = re.compile(r"000201[0-9A-Za-z .:/+*$%-]{20,480}?6304[0-9A-Fa-f]{4}")
 

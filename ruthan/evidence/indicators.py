@@ -7,7 +7,14 @@ reported on the text as received.
 from collections.abc import Callable, Iterator
 
 from ruthan.evidence.accounts import find_accounts
-from ruthan.evidence.contacts import find_emails, find_licences, find_line_ids, find_telegram_ids
+from ruthan.evidence.contacts import (
+    find_emails,
+    find_facebook_names,
+    find_licences,
+    find_line_ids,
+    find_telegram_ids,
+    find_whatsapp_numbers,
+)
 from ruthan.evidence.found import Found
 from ruthan.evidence.links import find_links
 from ruthan.evidence.payments import find_amounts, find_crypto, find_ussd
@@ -22,9 +29,11 @@ DETECTORS: tuple[Callable[[str], Iterator[Found]], ...] = (
     find_crypto,
     find_accounts,
     find_ussd,
+    find_whatsapp_numbers,
     find_phones,
     find_licences,
     find_telegram_ids,
+    find_facebook_names,
     find_line_ids,
     find_amounts,
 )

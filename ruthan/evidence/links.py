@@ -19,12 +19,14 @@ _CHAT_HOSTS = {
     "m.facebook.com": "facebook",
 }  # fmt: skip
 
+_ABBREVIATIONS = frozenset({"ref.no", "acc.no", "tel.no", "order.no", "inv.no", "room.no"})  # .no is Norway's ending
 # Endings that are given to the named company or body only (THNIC).
 _RESTRICTED = (".co.th", ".go.th", ".or.th", ".ac.th", ".mi.th")
 
 _REST = r"[^\s<>\"'\u0e00-\u0e7f\ufffd]"
+_THAI_LABEL = r"(?:[\u0e01-\u0e4e-]{1,63}\.)?"
 _URL = re.compile(
-    rf"(?<![a-z0-9@._-])(?:https?://{_REST}{{1,2000}}|(?:[a-z0-9-]{{1,63}}\.){{1,5}}[a-z]{{2,24}}(?![a-z0-9-]|\.[a-z])"
+    rf"(?<![a-z0-9@._-])(?:https?://{_THAI_LABEL}{_REST}{{1,2000}}|(?:[a-z0-9-]{{1,63}}\.){{1,5}}[a-z]{{2,24}}(?![a-z0-9-]|\.[a-z])"
     rf"(?::\d{{1,5}})?(?:/{_REST}{{0,2000}})?)",
     re.IGNORECASE,
 )
@@ -63,7 +65,7 @@ def find_links(text: str) -> Iterator[Found]:
 
 def _too_short(name: str, rest: str) -> bool:
     """Abbreviations such as "บ.ก", "a.m" or "No.1" are no links: a bare name needs two letters and no path-less 2+2."""
-    return len(name.split(".")[-2]) < 2 and "/" not in rest
+    return name in _ABBREVIATIONS or (len(name.split(".")[-2]) < 2 and "/" not in rest)
 
 
 def _standing(name: str, domain: str) -> dict[str, str]:

@@ -26,14 +26,20 @@ _CURRENCIES = {
     "ริงกิต": "MYR",
     "วอน": "KRW",
     "เยน": "JPY",
+    ".-": "THB",
 }
 _NUMBER = r"\d{1,3}(?:,\d{3}){1,4}(?:\.\d{1,2})?|\d{1,9}(?:\.\d{1,2})?"
 _AMOUNT = re.compile(
-    rf"(?<![\d.,])(?:(?P<before>[฿$])[ ]?)?(?P<number>{_NUMBER})(?![\d])[ ]?"
+    rf"(?<![\d.,])(?:(?P<before>[฿$]|(?<![a-z])(?:thb|usdt?)(?![a-z]))[ ]?)?(?P<number>{_NUMBER})(?![\d])[ ]?"
     r"(?P<unit>พัน|หมื่น|แสน|ล้าน|[kKmM](?![a-zA-Z]))?[ ]?"
-    r"(?P<after>บาท|บ\.|บ(?![ก-๎])|฿|(?:thb|baht|usdt?)(?![a-z])|ดอลลาร์|ดอล|หยวน|กีบ|ກີບ|จ๊าด|ริงกิต|วอน|เยน)?",
+    r"(?P<after>บาท|บ\.|บ(?![ก-๎])|฿|(?:thb|baht|usdt?)(?![a-z])|ดอลลาร์|ดอล|หยวน|กีบ|ກີບ|จ๊าด|ริงกิต|วอน|เยน|(?<=\d)\.-)?",
     re.IGNORECASE,
 )
+# Words behind which so many ten thousands are baht; gold is weighed in a unit of that name; a price per message
+# belongs to the code it is charged for.
+_SUM_CUE = re.compile(r"(?:วงเงิน|เดือนละ|เงินเดือน|รายได้|กู้|สูงสุด|ยืม|โอน|จ่าย|ได้|ค่า[ก-๎]{0,12}|ราคา|กำไร|เงิน)[^\d\n]{0,8}$")
+_GOLD = re.compile(r"ทอง(?:คำ|แท่ง|รูปพรรณ)?[ ]?(?:หนัก)?[ ]?$")
+_RATE = re.compile(r"[ ]?/[ ]?(ขค|ข้อความ|\d{0,3}[ ]?วัน|ครั้ง|เดือน|สัปดาห์|sms)")
 _USSD = re.compile(r"\*\d{2,7}(?:\*\d{1,6}){0,4}\*?#|\*\d{3,7}(?![\d.,:])")
 _PRICE = re.compile(
     r"(\d{1,4}(?:\.\d{1,2})?)[ ]?(?:บาท|บ\.?|thb)[ ]?/[ ]?(ขค|ข้อความ|วัน|ครั้ง|เดือน|สัปดาห์|คลิป|นาที|\d{1,3} ?วัน|sms|day)",
@@ -48,12 +54,21 @@ def find_amounts(text: str) -> Iterator[Found]:
     """Sums of money with a currency, as `THB 50000`."""
     for match in _AMOUNT.finditer(text):
         currency = _CURRENCIES.get((match["after"] or match["before"] or "").lower())
-        if currency is None:
+        before = text[max(0, match.start() - 24) : match.start()]
+        if currency is None and (match["unit"] or "") in ("หมื่น", "แสน", "ล้าน") and _SUM_CUE.search(before):
+            currency = "THB"
+        if currency is None or _GOLD.search(before) or _charge(match, text):
             continue
         value = Decimal(match["number"].replace(",", "")) * _UNITS.get((match["unit"] or "").lower(), 1)
         plain = f"{value:f}"
         plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
         yield Found("money", match.start(), match.end(), f"{currency} {plain}", {"currency": currency, "amount": plain})
+
+
+def _charge(match: re.Match[str], text: str) -> bool:
+    """Whether a sum is the price of a message or of a day of a service, as in 3บ/ขค."""
+    rate = _RATE.match(text, match.end())
+    return bool(rate) and (match["after"] in ("บ", "บ.") or (rate is not None and rate[1] in ("ขค", "ข้อความ", "sms")))
 
 
 def find_ussd(text: str) -> Iterator[Found]:

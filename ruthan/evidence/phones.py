@@ -7,21 +7,29 @@ from ruthan.evidence.found import Found
 from ruthan.evidence.reference import hotlines
 
 # Digits with blanks, dots and hyphens between; the library judges whether that is a number.
-_CANDIDATE = re.compile(r"(?<![\d+*#])(?<!\d[.,-])(?:\+\d|0)[ .()-]{0,2}\d(?:[ .()-]{0,2}\d){6,13}(?!\d|[.,-]\d|[ ]?#)")
+_GAP = r"[ .()\-\u2010-\u2015]{0,3}"
+_CANDIDATE = re.compile(rf"(?<![\d+*#])(?<!\d[.,-])(?:\+\d|0){_GAP}\d(?:{_GAP}\d){{6,13}}(?!\d|[.,-]\d|[ ]?#)")
 _SHORT = re.compile(
-    r"(?<![\d*#.,/-])(1\d{2,3})(?![\d#,/:%-]|\.\d|\s{0,2}(?:บาท|บ\.|คน|วัน|ครั้ง|ปี|ชั่วโมง|ชม|นาที|เดือน|ข้อความ|คะแนน|บ(?![ก-ฮ])))"
+    r"(?<![\d*#.,/-])(1\d{2,3})(?![\d#,/:%-]|\.[\d-]|\s?usd|\s{0,2}(?:บาท|บ\.|คน|วัน|ครั้ง|ปี|ชั่วโมง|ชม|นาที|เดือน|ข้อความ|คะแนน|บ(?![ก-ฮ])))"
 )
-_CALL = re.compile(r"(?:โทร|สายด่วน|เบอร์|hotline|call|dial|tel)[^\d\n]{0,12}$", re.IGNORECASE)
+_CALL = re.compile(
+    r"(?:โทร|สายด่วน|เบอร์|hotline|call|dial|tel|แจ้ง|ติดต่อ|สอบถาม|ปรึกษา|ศูนย์|รายละเอียด|ผ่าน|หรือ|aoc|เหตุ"
+    r"|ตำรวจ|ไฟ(?:ไหม้|ดับ|ฟ้า)|น้ำ|เจ็บป่วย|กด ?2|โทรศัพท์|จริงได้ที่|อายัดบัญชีที่)[^\d\n]{0,20}$",
+    re.IGNORECASE,
+)
+_TAX_OR_SEAT = re.compile(
+    r"(?:ที่นั่งสอบ|เลขที่นั่ง|เลขที่สมาชิก|เลขคำขอ|รหัส(?:นักศึกษา|พนักงาน|สินค้า)|หมายเลขผู้(?:ใช้|สมัคร))[^\d\n]{0,6}$"
+)
 
 
 def find_phones(text: str) -> Iterator[Found]:
     """Valid numbers in E.164; official hotlines where something says to call them."""
     for match in _CANDIDATE.finditer(text):
         number = canonical(match[0])
-        if number is not None:
+        if number is not None and not _TAX_OR_SEAT.search(text[max(0, match.start() - 24) : match.start()]):
             yield Found("phone", *match.span(), number[0], {"line": number[1]})
     for match in _SHORT.finditer(text):
-        if match[1] in hotlines() and _CALL.search(text[max(0, match.start() - 24) : match.start()]):
+        if match[1] in hotlines() and _CALL.search(text[max(0, match.start() - 32) : match.start()]):
             yield Found("hotline", *match.span(1), match[1], {"official": hotlines()[match[1]]})
 
 
@@ -33,6 +41,7 @@ def canonical(written: str) -> tuple[str, str] | None:
     import phonenumbers
 
     digits = re.sub(r"[^\d+]", "", written)
+    digits = re.sub(r"^00(?=66|85|86|95|1|44|60|65)", "+", digits)
     if re.fullmatch(r"\+69[78]\d{6,11}", digits):
         return digits, "foreign"
     try:

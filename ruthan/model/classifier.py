@@ -31,6 +31,20 @@ class Prediction:
     windows: int
 
 
+@dataclass(frozen=True)
+class Contributions:
+    """What each token of a text adds to the logits: the riskiest window, if the text is longer than one.
+
+    :param spans: start and end of each token in the text, special tokens left out.
+    :param logits: (tokens, classes); the logits of the classes are their mean over all tokens, and a constant.
+    :param mean: (classes,), that mean over all tokens, special ones too.
+    """
+
+    spans: tuple[tuple[int, int], ...]
+    logits: Floats
+    mean: Floats
+
+
 def softmax(logits: npt.NDArray[Any], temperature: float) -> Floats:
     """Probabilities over the last axis of `logits / temperature`."""
     scaled = logits.astype(np.float64) / temperature
@@ -62,11 +76,12 @@ class Classifier:
             )
         except Exception as error:  # both libraries raise plain Exception
             raise BundleError(f"cannot load the model in {bundle.folder}: {error}; reinstall ruthan") from error
-        outputs = self._session.get_outputs()[0].shape[-1]
-        if outputs != len(self.info.labels):
-            raise BundleError(
-                f"{bundle.folder}: {outputs} network outputs for {len(self.info.labels)} labels; reinstall ruthan"
-            )
+        for output in self._session.get_outputs():
+            if output.shape[-1] != len(self.info.labels):
+                raise BundleError(
+                    f"{bundle.folder}: {output.shape[-1]} network outputs for {len(self.info.labels)} labels; "
+                    "reinstall ruthan"
+                )
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._harmless = self.info.labels.index(BENIGN)
@@ -89,6 +104,28 @@ class Classifier:
             found[text] = Prediction(probabilities[riskiest], len(group))
         return [found[text] for text in texts]
 
+    def contributions(self, text: str) -> Contributions:
+        """What each token of a normalised text adds to the logits, at about the cost of classifying it once."""
+        encoding = self._tokenizer.encode(text)
+        windows = self._windows(encoding.ids)
+        if len(windows) > 1:
+            risks = [softmax(self._run(window), self.info.temperature)[self._harmless] for window in windows]
+            ids = windows[int(np.argmin(risks))]
+            start = self._place(encoding.ids, ids)
+        else:
+            ids, start = windows[0], 1
+        [logits] = self._session.run(["contributions"], self._feed(ids))[0]
+        inner = logits[1:-1].astype(np.float64)
+        return Contributions(
+            tuple(encoding.offsets[start : start + len(inner)]), inner, logits.astype(np.float64).mean(axis=0)
+        )
+
+    @staticmethod
+    def _place(ids: list[int], window: tuple[int, ...]) -> int:
+        """Where the inner tokens of a window begin among all tokens of a text."""
+        inner = list(window[1:-1])
+        return next(at for at in range(1, len(ids)) if ids[at : at + len(inner)] == inner)
+
     def _windows(self, ids: list[int]) -> list[tuple[int, ...]]:
         """Cut token ids, which begin and end with a special token, into windows; repeated windows are kept once."""
         limit, overlap = self.info.window_tokens, self.info.window_overlap
@@ -101,6 +138,9 @@ class Classifier:
         return list(dict.fromkeys((first, *inner[start : start + size], last) for start in starts))
 
     def _run(self, ids: tuple[int, ...]) -> npt.NDArray[np.float32]:
-        feed = {"input_ids": np.array([ids], np.int64), "attention_mask": np.ones((1, len(ids)), np.int64)}
-        logits: npt.NDArray[np.float32] = self._session.run(["logits"], feed)[0][0]
+        logits: npt.NDArray[np.float32] = self._session.run(["logits"], self._feed(ids))[0][0]
         return logits
+
+    @staticmethod
+    def _feed(ids: tuple[int, ...]) -> dict[str, Any]:
+        return {"input_ids": np.array([ids], np.int64), "attention_mask": np.ones((1, len(ids)), np.int64)}

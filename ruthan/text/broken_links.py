@@ -21,7 +21,7 @@ _SPACED_LINK = re.compile(
     re.IGNORECASE,
 )
 _GAP = re.compile(r" (?:[./] ?[A-Za-z0-9]|(?<=[A-Za-z0-9][./] )[A-Za-z0-9])")
-_SURE_ENDING = re.compile(r" \. ?(?:com|net|org|cc|xyz|top|vip|me|ly|co)\b", re.IGNORECASE)
+_SURE_ENDING = re.compile(r" \. ?(?:com|net|org|cc|xyz|top|vip|me|ly|co|win|bet|shop|club)\b", re.IGNORECASE)
 
 
 def _mended(text: str) -> Iterator[Edit]:

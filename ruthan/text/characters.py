@@ -153,6 +153,8 @@ STEPS = (
     Step("latin_lookalikes", _latin_lookalikes, disguise=True, triggers=frozenset(LETTERS_FROM)),
 )
 
+VISIBLE = STEPS[:5]  # what must be done to a text before it is shown: no controls, no escapes, no reversed runs
+
 
 def _single_blanks(text: str) -> Iterator[Edit]:
     if "  " in text or "\t" in text or "\xa0" in text:  # a blank is in nearly every text: look before searching

@@ -50,7 +50,7 @@ def _indicators(text: str) -> tuple[Evidence, ...]:
         ("https://line.me/R/ti/p/%40easyloan", [("line_id", "@easyloan", "https://line.me/R/ti/p/%40easyloan")]),
         ("lin.ee/AbC12", [("line_id", "lin.ee/AbC12", "lin.ee/AbC12")]),
         ("t.me/jobs_th", [("telegram", "jobs_th", "t.me/jobs_th")]),
-        ("เทเลแกรม @work_th", [("telegram", "@work_th", "@work_th")]),
+        ("เทเลแกรม @work_th", [("telegram", "work_th", "@work_th")]),
         ("wa.me/66812345678", [("whatsapp", "+66812345678", "wa.me/66812345678")]),
         ("m.me/somepage", [("facebook", "somepage", "m.me/somepage")]),
         ("ส่งที่ Someone@example.com", [("email", "someone@example.com", "Someone@example.com")]),
