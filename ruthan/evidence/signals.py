@@ -13,13 +13,16 @@ from typing import Any
 
 import re2
 import yaml
+from pythainlp.corpus import thai_words
 
 from ruthan.errors import DataError
 from ruthan.resources import shipped
 from ruthan.text.normalized import NormalizedText
+from ruthan.text.words import words
 from ruthan.verdict import Evidence, RecruitmentSigns
 
 NEAR, CLAUSE = 14, 60  # characters before a cue in which a denial counts, see data/signals.yaml
+_AROUND = 24  # characters around a match that are divided into words
 MOST = 200  # signs of one kind that are reported of one message
 STRENGTHS = ("strong", "medium", "weak")
 _LOWER = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}  # str.lower may change the length
@@ -27,12 +30,17 @@ _LOWER = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}  #
 
 @dataclass(frozen=True)
 class Signal:
-    """A sign: `needs_help` where it does not speak against a message but for people in it."""
+    """A sign.
+
+    :param needs_help: it does not speak against a message but for people in it.
+    :param of_work: it is one only in a message about work.
+    """
 
     id: str
     thai: str
     english: str
     needs_help: bool = False
+    of_work: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,13 @@ class Signals:
         content = _read(path)
         try:
             self.signals = {
-                entry["id"]: Signal(entry["id"], entry["thai"], entry["english"], bool(entry.get("needs_help")))
+                entry["id"]: Signal(
+                    entry["id"],
+                    entry["thai"],
+                    entry["english"],
+                    bool(entry.get("needs_help")),
+                    entry.get("context") == "recruitment",
+                )
                 for entry in content["signals"]
             }
             self._cues: list[tuple[_Cues, Any]] = []  # a group, and one of its cues, by number in the filter
@@ -88,9 +102,12 @@ class Signals:
             return ()
         reported = bool(self._reported.search(lower))
         quoted_but_pleas = reported or bool(self._reported_but_pleas.search(lower))
+        about_work = bool(self._recruitment.search(lower))
         spans: dict[str, list[tuple[int, int, _Cues]]] = {}
         for number in sorted(matched):
             cues, pattern = self._cues[number]
+            if cues.signal.of_work and not about_work:
+                continue
             spans.setdefault(cues.signal.id, []).extend((*span, cues) for span in _uses(pattern, cues, lower))
         found: list[Evidence] = []
         for each in spans.values():
@@ -144,7 +161,23 @@ def _uses(pattern: Any, cues: _Cues, text: str) -> Iterator[tuple[int, int]]:
         while end > start and text[end - 1].isspace():
             end -= 1
         if start < end and not any(first < end and start < last for first, last in ordinary):
-            yield start, end
+            whole = _whole_words(text, start, end)
+            if whole is not None:
+                yield whole
+
+
+def _whole_words(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """The span of a match to the end of its last word; None if it begins inside a word, as รถรับ does in สามารถรับ."""
+    left, right = max(0, start - _AROUND), min(len(text), end + _AROUND)
+    at = left
+    for word in words(text[left:right]):
+        after = at + len(word)
+        if at < start < after and left < at and word[: start - at] not in thai_words():
+            return None
+        if at < end < after < right and word[end - at :] not in thai_words() and word.strip() == word:
+            end = after
+        at = after
+    return start, end
 
 
 def _joined_spans(spans: list[tuple[int, int, _Cues]]) -> list[tuple[int, int, _Cues]]:

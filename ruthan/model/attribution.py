@@ -57,7 +57,8 @@ def attribute(classifier: Classifier, text: str, prediction: Prediction) -> list
     candidates.sort(key=lambda candidate: -candidate[0])
     tried = candidates[:STRUCK_OUT]
     without = [(window[:start] + window[end:]).strip() or " " for _, start, end in tried]
-    whole, *rest = classifier.classify([window.strip(), *without]) if tried else [prediction]
+    rest = classifier.classify(without)
+    whole = prediction if window.strip() == text.strip() else classifier.classify([window.strip()])[0]
     before = _log_odds(whole, harmless, chosen)
     found = [
         Word(first + start, first + end, round(before - _log_odds(each, harmless, chosen), 3))

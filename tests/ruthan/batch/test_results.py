@@ -16,6 +16,11 @@ VERDICT = Verdict(
     scores={"loan": 0.9},
     evidence=(Evidence("indicator", "line_id", "@easy", "@easy", 0, 5),),
     reasons=("เหตุผล",),
+    reasons_en=("a reason",),
+    advice=("คำแนะนำ",),
+    advice_en=("advice",),
+    needs_help=False,
+    recruitment=None,
     model="m",
     policy="p",
     windows=1,
@@ -41,7 +46,7 @@ def test_csv_opens_in_a_spreadsheet_with_thai_and_without_formulas(tmp_path: Pat
         header, row = csv.reader(file)
     assert tuple(header) == CSV_COLUMNS
     assert row[0] == "'=cmd.csv"
-    assert row[5] == "line_id @easy"
+    assert dict(zip(header, row, strict=True))["evidence"] == "line_id @easy"
 
 
 def test_an_aborted_run_leaves_the_old_results_and_no_half_file(tmp_path: Path) -> None:
