@@ -26,6 +26,7 @@ def model_card(info: BundleInfo) -> str:
         f"Temperature {info.temperature:.3f}, fitted on "
         f"{training['records']['calibration']} messages. Windows of {info.window_tokens} tokens, "
         f"{info.window_overlap} shared; the riskiest window decides.",
+        *([_OTHER_NORMALIZER.format(training["normalizer"], info.normalizer)] if "normalizer" in training else []),
         f"Licence of the weights: {info.licence}. The corpus is CC BY 4.0.",
         "## On held-out messages of the same corpus",
         "Messages never seen in training, nor any paraphrase of them; by the same writers, most of them in pairs "
@@ -42,11 +43,21 @@ def model_card(info: BundleInfo) -> str:
         "- A label says what a message tries to do. It is never a finding about a person.\n"
         "- The corpus was authored by language models in the manner of published warnings and read a second time by "
         "another; no moderator has checked it yet.\n"
-        "- A victim's plea is often taken for the lure it tells of: read what goes to review.\n"
+        "- A victim's plea is often taken for the lure it tells of: what shows signs of one goes to a person, see\n"
+        "  `needs_help`, but not every plea shows them.\n"
+        "- 8-bit products round differently on processors without VNNI or AMX: risks near a threshold differ there by a\n"
+        "  few hundredths.\n"
         "- Judged from the text alone: who sent it, and whether a link is real, it does not know.\n"
         "- Lao, Khmer, Burmese, Vietnamese and Chinese are covered by few messages; dialects of Thai by fewer.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+_OTHER_NORMALIZER = (
+    "The training texts, and the held-out ones of the next section, were prepared by text normaliser {}; with the "
+    "weights as they are the bundle reads what normaliser {} prepares. The evaluations below are with that; "
+    "docs/experiments.md tells what the change did."
+)
 
 
 def _counted(trained_on: Mapping[str, int]) -> str:

@@ -172,7 +172,7 @@ def _whole_words(text: str, start: int, end: int) -> tuple[int, int] | None:
     at = left
     for word in words(text[left:right]):
         after = at + len(word)
-        if at < start < after and left < at and word[: start - at] not in thai_words():
+        if at < start < after and (left == 0 or left < at) and word[: start - at] not in thai_words():
             return None
         if at < end < after < right and word[end - at :] not in thai_words() and word.strip() == word:
             end = after

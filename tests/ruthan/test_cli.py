@@ -61,6 +61,38 @@ def test_one_text_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert "line_id: @easyloan-th" in output
 
 
+def test_explain_shows_why_and_json_is_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", LURE]) == 0
+    output = capsys.readouterr().out
+    for part in ("block", "Warning signs", "Identifiers", "@easyloan-th", "Why", "What to do", "1213"):
+        assert part in output
+    assert main(["explain", LURE, "--json"]) == 0
+    verdict = json.loads(capsys.readouterr().out)
+    assert verdict["label"] == "loan"
+    assert verdict["words"]
+
+
+def test_explain_reads_standard_input() -> None:
+    done = run("explain", "-", stdin=LURE.encode())
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "โอนค่า" in done.stdout.decode()
+
+
+@pytest.mark.parametrize("arguments", [("scan",), ("scan", "--out", "out.jsonl"), ("scan", "--out", "out.csv")])
+def test_a_mask_hides_people_in_all_that_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.txt").write_text("กู้ด่วน โทร 081-234-5678 คุณสมชาย ใจดี แอดไลน์ somchai99\n", encoding="utf-8")
+    assert main([*arguments, "a.txt", "--mask"]) == 0
+    written = capsys.readouterr().out + "".join(path.read_text(encoding="utf-8") for path in Path().glob("out.*"))
+    assert "081-xxx-x678" in written
+    for secret in ("234-5678", "812345678", "สมชาย", "somchai99"):
+        assert secret not in written
+    assert main(["explain", "คุณสมชาย ใจดี 081-234-5678", "--mask"]) == 0
+    assert "สมชาย" not in capsys.readouterr().out
+
+
 def test_standard_input_is_scanned_and_a_pipe_sees_no_progress_bar() -> None:
     done = run("scan", "-", stdin=f"ถึงบ้านยังลูก\n{LURE}\n".encode())
     assert done.returncode == 0

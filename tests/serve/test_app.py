@@ -25,6 +25,18 @@ def test_a_message_gets_the_verdict_of_the_library(client: TestClient, scanner: 
     assert reply.json() == json.loads(json.dumps(scanner.scan(LURE).to_dict()))
 
 
+def test_an_explained_message_tells_the_words(client: TestClient, scanner: Scanner) -> None:
+    assert "words" not in client.post("/v1/scan", json={"text": LURE}).json()
+    reply = client.post("/v1/scan?explain=true", json={"text": LURE}).json()
+    assert reply == json.loads(json.dumps(scanner.scan(LURE, explain=True).to_dict()))
+    assert all(LURE[word["start"] : word["end"]] == word["text"] for word in reply["words"])
+    assert {each["kind"] for each in reply["evidence"]} >= {"indicator", "signal"}
+    batch = client.post("/v1/scan/batch?explain=true", json={"messages": [{"text": LURE}]})
+    assert batch.json()["results"] == [reply]
+    many = client.post("/v1/scan/batch?explain=true", json={"messages": [{"text": LURE}] * 2})
+    assert many.json() == {"error": "2 messages; send at most 1 at a time"}
+
+
 def test_a_batch_answers_in_order_and_a_bad_item_fails_alone(client: TestClient) -> None:
     reply = client.post("/v1/scan/batch", json={"messages": [{"text": LURE}, {"body": "x"}, "text", {"text": ""}]})
     assert reply.status_code == 200

@@ -1,0 +1,125 @@
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ruthan.errors import DataError
+from ruthan.reasons import LANGUAGES, MOST, Case, Sentences, default_sentences
+from ruthan.resources import shipped
+from ruthan.taxonomy import BENIGN, default_taxonomy
+from ruthan.text.normalize import normalize
+from ruthan.verdict import Evidence
+
+REASONS, ADVICE = shipped("data", "reasons.yaml"), shipped("data", "advice.yaml")
+URGENT = Evidence("signal", "urgency", "", "ด่วน", 0, 4, {"strength": "weak"})
+HELD = Evidence("signal", "documents_held", "", "ยึดพาสปอร์ต", 9, 20, {"strength": "strong"})
+LINK = Evidence(
+    "indicator", "url", "http://a-kbank.cc", "a-kbank.cc", 30, 40, {"domain": "a-kbank.cc", "lookalike": "KBANK"}
+)
+DISGUISED = Evidence("disguise", "letters_in_words", "โบนัส", "โuนัa", 50, 55)
+CASE = Case("loan", "loan", "block", (), needs_help=False, windows=1)
+
+
+def reasons(case: Case, language: str = "th") -> tuple[str, ...]:
+    return default_sentences().words(case, language).reasons
+
+
+def all_sentences() -> list[str]:
+    found: list[str] = []
+
+    def walk(node: object) -> None:
+        if isinstance(node, dict):
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, str):
+            found.append(node)
+
+    for path in (REASONS, ADVICE):
+        walk(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return found
+
+
+@pytest.mark.parametrize("label", default_taxonomy().labels)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_label_has_a_sentence_and_advice_in_both_languages(label: str, language: str) -> None:
+    action = "allow" if label == BENIGN else "block"
+    words = default_sentences().words(replace(CASE, label=label, action=action), language)  # type: ignore[arg-type]
+    assert len(words.reasons) == 1
+    assert bool(words.advice) == (label != BENIGN)
+    for sentence in (*words.reasons, *words.advice):
+        thai = any("\u0e01" <= letter <= "\u0e4e" for letter in sentence)
+        assert thai == (language == "th")
+        assert not re.search(r"[{}]", sentence)
+
+
+def test_no_sentence_calls_a_message_safe_or_a_person_guilty() -> None:
+    for sentence in all_sentences():
+        assert "ปลอดภัย" not in sentence
+        assert not re.search(r"\bsafe\b|\bcriminal\b|\bvictim\b|your fault", sentence, re.IGNORECASE)
+        assert not any(word in sentence for word in ("อาชญากร", "คนร้าย", "เหยื่อ", "ความผิดของคุณ"))
+
+
+def test_the_thai_of_every_sentence_is_well_formed() -> None:
+    for sentence in all_sentences():
+        plain = re.sub(r"\{\w+\}", "ก", sentence)
+        assert normalize(plain).text == plain
+
+
+def test_hotlines_are_dated() -> None:
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", default_sentences().checked)
+
+
+def test_signs_are_named_with_their_words_the_strongest_first() -> None:
+    said = reasons(replace(CASE, evidence=(URGENT, HELD)))
+    assert said[1] == "พบสัญญาณเตือน ได้แก่ เก็บเอกสารหรือโทรศัพท์ไว้ (“ยึดพาสปอร์ต”) และเร่งให้รีบทำ (“ด่วน”)"
+    english = reasons(replace(CASE, evidence=(URGENT, HELD)), "en")
+    assert english[1] == "Warning signs: Documents or phone held (“ยึดพาสปอร์ต”); Presses for haste (“ด่วน”)."
+
+
+def test_a_borrowed_name_and_a_disguise_are_told_and_never_more_than_three_sentences() -> None:
+    said = reasons(replace(CASE, evidence=(LINK, DISGUISED)))
+    assert "a-kbank.cc" in said[1]
+    assert "KBANK" in said[1]
+    assert "“โuนัa” อ่านว่า “โบนัส”" in said[2]
+    assert len(reasons(replace(CASE, evidence=(URGENT, HELD, LINK, DISGUISED), windows=9))) == MOST
+
+
+def test_what_is_allowed_is_not_said_to_show_signs() -> None:
+    said = reasons(replace(CASE, label=BENIGN, action="allow", evidence=(URGENT, LINK)))
+    assert said == ("ไม่พบสัญญาณเตือนในข้อความนี้",)
+
+
+def test_a_quoted_lure_is_said_to_be_quoted() -> None:
+    quoted = replace(URGENT, details={"quoted": "yes"})
+    said = reasons(replace(CASE, label=BENIGN, action="allow", evidence=(quoted,)))
+    assert "ยกคำของกลลวง" in said[1]
+
+
+def test_help_comes_first_and_its_advice_too() -> None:
+    words = default_sentences().words(replace(CASE, label="trafficking", action="review", needs_help=True), "th")
+    assert "ความช่วยเหลือ" in words.reasons[0]
+    assert "191" in words.advice[0]
+    assert "1694" in words.advice[1]
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "complaint"),
+    [
+        ("reasons", lambda content: content["labels"].pop("loan"), "no sentence for loan"),
+        ("reasons", lambda content: content.pop("quoted"), "lacks one of the languages"),
+        ("reasons", lambda content: content["unsure"].pop("en"), "lacks one of the languages"),
+        ("advice", lambda content: content["classes"].pop("parcel"), "no sentence for parcel"),
+        ("advice", lambda content: content["paid"].update(th="โทร {9999}"), "names 9999, which is no hotline"),
+    ],
+)
+def test_a_malformed_file_is_refused(tmp_path: Path, file: str, change: object, complaint: str) -> None:
+    paths = {"reasons": REASONS, "advice": ADVICE}
+    content = yaml.safe_load(paths[file].read_text(encoding="utf-8"))
+    assert callable(change)
+    change(content)
+    paths[file] = tmp_path / "changed.yaml"
+    paths[file].write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    with pytest.raises(DataError, match=complaint):
+        Sentences(paths["reasons"], paths["advice"], default_taxonomy())
