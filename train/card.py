@@ -45,8 +45,8 @@ def model_card(info: BundleInfo) -> str:
         "another; no moderator has checked it yet.\n"
         "- A victim's plea is often taken for the lure it tells of: what shows signs of one goes to a person, see\n"
         "  `needs_help`, but not every plea shows them.\n"
-        "- 8-bit products round differently on processors without VNNI or AMX: risks near a threshold differ there by a\n"
-        "  few hundredths.\n"
+        "- 8-bit products round differently on processors without VNNI or AMX: risks near a threshold differ there\n"
+        "  by a few hundredths.\n"
         "- Judged from the text alone: who sent it, and whether a link is real, it does not know.\n"
         "- Lao, Khmer, Burmese, Vietnamese and Chinese are covered by few messages; dialects of Thai by fewer.",
     ]

@@ -7,10 +7,10 @@ from ruthan.evidence.found import TRAILING, Found
 from ruthan.evidence.phones import canonical
 
 # "LINE" alone is no cue: LINE MAN, LINE Pay and LINE TODAY are brands. The Thai word is one, before what only an id is.
-_LINE = r"(?:(?<![a-z])l ?i ?n ?e(?![a-z])|ไลน์|ไลน)"
+_LINE = r"(?:(?<![a-z])l ?i ?n ?e(?![a-z])|(?<!ออน)ไลน์|(?<!ออน)ไลน)"
 _ID = r"(@?[ ]?[a-z0-9][a-z0-9._-]{2,19})(?![a-z0-9/@])"
 _LINE_CUE = re.compile(
-    rf"(?:(?:{_LINE}|ไลน์[^\s:]{{0,12}})[ ]{{0,2}}(?:(?:id|ไอดี)(?![a-z])|[:=])|(?:แอด|ทัก|add)[ ]{{0,2}}{_LINE}"
+    rf"(?:(?:{_LINE}|(?<!ออน)ไลน์[^\s:]{{0,12}})[ ]{{0,2}}(?:(?:id|ไอดี)(?![a-z])|[:=])|(?:แอด|ทัก|add)[ ]{{0,2}}{_LINE}"
     rf"|ไอดี(?:ไลน์)?)[ ]{{0,2}}[:=]?[ ]{{0,2}}{_ID}",
     re.IGNORECASE,
 )
@@ -18,7 +18,9 @@ _ADD_CUE = re.compile(
     rf"(?:แอดเฟรนด์|(?:แอดไลน์|ทักไลน์)[^\s:a-z0-9@]{{1,16}}[ ]?(?:id)?)[ ]{{0,2}}[:=]?[ ]{{0,2}}{_ID}", re.I
 )
 # Behind or before the bare word, an id is told from a word by what no English word has: a digit, a dot, a low line.
-_LINE_THAI_WORD = re.compile(rf"(?:ไลน์|ไลน|แอด|(?<![a-z])line)(?:เจ๊|พี่|คุณ|หมอ|เจ้าหน้าที่)?[ ]{{0,2}}{_ID}", re.IGNORECASE)
+_LINE_THAI_WORD = re.compile(
+    rf"(?:(?<!ออน)ไลน์|(?<!ออน)ไลน|แอด|(?<![a-z])line)(?:เจ๊|พี่|คุณ|หมอ|เจ้าหน้าที่)?[ ]{{0,2}}{_ID}", re.IGNORECASE
+)
 _BEFORE_LINE = re.compile(r"(?<![a-z0-9._@/-])([a-z0-9][a-z0-9._-]{3,19})[ ]?(?:\(line\)|\(ไลน์\)|ไลน์)", re.IGNORECASE)
 _ONLY_AN_ID = re.compile(r"[a-z].*[0-9._]|[0-9._].*[a-z]", re.IGNORECASE)
 _LINE_OFFICIAL = re.compile(r"(?<![a-z0-9._@-])@[ ]?[a-z0-9][a-z0-9._-]{2,19}(?![a-z0-9@])", re.IGNORECASE)

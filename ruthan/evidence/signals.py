@@ -94,7 +94,7 @@ class Signals:
         """All signs in order of position. `original` is what `text` was made from.
 
         Signs of different kinds may overlap. `details` says `quoted` where the message only forbids, denies, reports
-        or warns of what the words say, and for recruitment the `strength` of a sign and its `source`.
+        or warns of what the words say, and in a message about work the `strength` of a sign and its `source`.
         """
         lower = text.text.translate(_LOWER)
         matched = self._filter.Match(lower)
@@ -115,7 +115,7 @@ class Signals:
                 help_sign = cues.signal.needs_help
                 quoted = reported if help_sign else quoted_but_pleas or self._denied(lower, start)
                 first, last = text.to_original(start, end)
-                details = ({"quoted": "yes"} if quoted else {}) | cues.details
+                details = ({"quoted": "yes"} if quoted else {}) | (cues.details if about_work else {})
                 found.append(Evidence("signal", cues.signal.id, "", original[first:last], first, last, details))
         return tuple(sorted(found, key=lambda each: (each.start, each.end, each.type)))
 

@@ -122,6 +122,11 @@ def test_recruitment_signs_have_a_strength_and_a_source() -> None:
     assert all(group["strength"] in STRENGTHS and group["source"].startswith(("ILO", "UNODC")) for group in cited)
 
 
+def test_a_strength_is_told_only_of_a_message_about_work() -> None:
+    assert [each.details for each in find("โอนด่วน")] == [{}]
+    assert find("รับสมัครพนักงาน ด่วน")[0].details["strength"] == "weak"
+
+
 def test_each_kind_of_sign_counts_once_and_at_its_strongest() -> None:
     text = "รับแอดมินตอบแชทที่ปอยเปต ฟรีที่พัก อาหาร มีรถรับถึงบ้าน พาข้ามฝั่ง ด่วน ด่วน"
     assert count_recruitment_signs(find(text)) == RecruitmentSigns(strong=2, medium=1, weak=2)
