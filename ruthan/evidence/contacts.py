@@ -55,7 +55,7 @@ def find_line_ids(text: str) -> Iterator[Found]:
                 pattern is _LINE_OFFICIAL and written == written.upper()
             ):
                 continue
-            if pattern in (_LINE_THAI_WORD, _BEFORE_LINE) and not _ONLY_AN_ID.search(written):
+            if pattern in (_LINE_THAI_WORD, _BEFORE_LINE, _ADD_CUE) and not _ONLY_AN_ID.search(written):
                 continue
             yield Found("line_id", match.start(group), match.start(group) + len(written), name)
 

@@ -9,8 +9,8 @@ from ruthan.evidence.found import TRAILING, Found
 from ruthan.evidence.reference import brand_names, official_domains
 
 SHORTENERS = frozenset(
-    "bit.ly cutt.ly shorturl.asia tiny.cc tinyurl.com t.ly rebrand.ly s.id is.gd rb.gy wzid.me ow.ly t.co goo.gl "
-    "onelink.me app.link page.link shorturl.at v.gd qrco.de linktr.ee shope.ee c.lazada.co.th".split()
+    "bit.ly bit.do cutt.ly shorturl.asia tiny.cc tinyurl.com t.ly rebrand.ly s.id is.gd rb.gy wzid.me ow.ly t.co "
+    "goo.gl onelink.me app.link page.link shorturl.at v.gd qrco.de linktr.ee shope.ee c.lazada.co.th".split()
 )
 _CHAT_HOSTS = {
     "line.me": "line_id", "lin.ee": "line_id", "liff.line.me": "line_id", "t.me": "telegram", "telegram.me": "telegram",
@@ -26,7 +26,7 @@ _RESTRICTED = (".co.th", ".go.th", ".or.th", ".ac.th", ".mi.th")
 _REST = r"[^\s<>\"'\u0e00-\u0e7f\ufffd]"
 _THAI_LABEL = r"(?:[\u0e01-\u0e4e-]{1,63}\.)?"
 _URL = re.compile(
-    rf"(?<![a-z0-9@._-])(?:https?://{_THAI_LABEL}{_REST}{{1,2000}}|(?:[a-z0-9-]{{1,63}}\.){{1,5}}[a-z]{{2,24}}(?![a-z0-9-]|\.[a-z])"
+    rf"(?<![a-z0-9@._-])(?:https?://{_THAI_LABEL}{_REST}{{1,2000}}|www\.[\u0e01-\u0e4e-]{{2,63}}\.[a-z]{{2,24}}(?:/{_REST}{{0,2000}})?|(?:[a-z0-9-]{{1,63}}\.){{1,5}}[a-z]{{2,24}}(?![a-z0-9-]|\.[a-z])"
     rf"(?::\d{{1,5}})?(?:/{_REST}{{0,2000}})?)",
     re.IGNORECASE,
 )
@@ -103,7 +103,8 @@ def _chat(host: str, path: str) -> tuple[str, str] | None:
     if kind is None:
         return None
     if kind == "line_id":
-        match = re.search(r"/(?:R/)?ti/p/(~?@?[a-z0-9._%~-]{2,40})", path, re.IGNORECASE)
+        # Without ~ or @ it is a token of an invitation, which keeps its case.
+        match = re.search(r"/(?:R/)?ti/p/((?:~|@|%40)[a-z0-9._%~-]{2,40})", path, re.IGNORECASE)
         if match:
             return kind, match[1].lower().replace("%40", "@").lstrip("~")
         return kind, f"{host}{path.rstrip('/')}"
@@ -111,4 +112,4 @@ def _chat(host: str, path: str) -> tuple[str, str] | None:
         number = re.search(r"(?:phone=|/)\+?(\d{8,15})", path)
         return kind, f"+{number[1]}" if number else f"{host}{path}"
     name = re.match(r"/(?:s/|joinchat/|\+)?([a-z0-9._-]{3,64})", path, re.IGNORECASE)
-    return kind, name[1].lower() if name else f"{host}{path}"
+    return kind, name[1].lower() if name and not name[1].endswith(".php") else f"{host}{path}"
