@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ruthan.batch.table import COLOURS, printable
 from ruthan.evidence.signals import default_signals
-from ruthan.taxonomy import default_taxonomy
+from ruthan.taxonomy import BENIGN, default_taxonomy
 from ruthan.verdict import Evidence, Verdict
 
 STYLES = {"signal": "bold yellow", "indicator": "bold cyan", "disguise": "bold magenta"}
@@ -21,12 +21,10 @@ _CONTROLS = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160), *range(8
 def show(console: Console, text: str, verdict: Verdict) -> None:
     """Print a verdict on `text`, which was judged with `explain`."""
     label = default_taxonomy()[verdict.label]
-    console.print(
-        Text.assemble(
-            (f"{verdict.action}", f"bold {COLOURS[verdict.action]}"),
-            f"  risk {verdict.risk:.3f}  {label.id}  {label.thai}  ({label.english})",
-        )
-    )
+    # The name of benign is "no warning signs", which is not what a plea shows.
+    names = "" if verdict.needs_help and label.id == BENIGN else f"  {label.thai}  ({label.english})"
+    action = (verdict.action, f"bold {COLOURS[verdict.action]}")
+    console.print(Text.assemble(action, f"  risk {verdict.risk:.3f}  {label.id}{names}"))
     if verdict.needs_help:
         console.print(Text("needs_help: a person should read this without delay", "bold red"))
     console.print(Padding(_marked(text, verdict), (1, 2)))

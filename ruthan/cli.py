@@ -128,13 +128,22 @@ def _explain(options: argparse.Namespace) -> int:
     from ruthan.masking import mask
     from ruthan.scanner import Scanner
 
-    text = sys.stdin.read() if options.text == "-" else options.text
+    text = _standard_input() if options.text == "-" else options.text
     verdict = Scanner(options.model, options.policy, mask=options.mask).scan(text, explain=True)
     if options.json:
         print(json.dumps(verdict.to_dict(), ensure_ascii=False, indent=2))
     else:
         show(_console(), mask(text) if options.mask else text, verdict)
     return 0
+
+
+def _standard_input() -> str:
+    """One message from standard input, in UTF-8 or else in cp874."""
+    content = sys.stdin.buffer.read()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp874", "replace")
 
 
 def _scan_dumps(options: argparse.Namespace, scanner: "Scanner", console: "Console") -> int:

@@ -23,7 +23,9 @@ def test_everything_that_was_found_is_shown(scanner: Scanner) -> None:
 
 
 def test_a_plea_is_shown_to_be_one(scanner: Scanner) -> None:
-    assert "needs_help" in shown(scanner, "ช่วยด้วย หนูถูกขังอยู่ในตึก เขาไม่ให้ออก")
+    output = shown(scanner, "ช่วยด้วย หนูถูกขังอยู่ในตึก เขาไม่ให้ออก")
+    assert "needs_help" in output
+    assert "ไม่พบสัญญาณเตือน" not in output
 
 
 def test_nothing_found_is_short(scanner: Scanner) -> None:

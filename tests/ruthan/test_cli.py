@@ -72,10 +72,16 @@ def test_explain_shows_why_and_json_is_the_verdict(capsys: pytest.CaptureFixture
     assert verdict["words"]
 
 
-def test_explain_reads_standard_input() -> None:
-    done = run("explain", "-", stdin=LURE.encode())
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp874"])
+def test_explain_reads_standard_input(encoding: str) -> None:
+    done = run("explain", "-", stdin=LURE.encode(encoding))
     assert (done.returncode, done.stderr) == (0, b"")
     assert "โอนค่า" in done.stdout.decode()
+
+
+def test_explain_reads_any_bytes_and_an_empty_message() -> None:
+    assert run("explain", "-", stdin=b"\xff\xfe\x00\x80\xdb").returncode == 0
+    assert "ว่าง" in run("explain", "").stdout.decode()
 
 
 @pytest.mark.parametrize("arguments", [("scan",), ("scan", "--out", "out.jsonl"), ("scan", "--out", "out.csv")])
