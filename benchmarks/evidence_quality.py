@@ -17,12 +17,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
+from random import Random
 
 from ruthan.evidence.disguises import find_disguises
 from ruthan.evidence.indicators import find_indicators
 from ruthan.evidence.signals import default_signals
+from ruthan.model.attribution import attribute
 from ruthan.scanner import Scanner
 from ruthan.text.normalize import normalize
+from ruthan.text.words import words
 from ruthan.verdict import Evidence
 
 ROOT = Path(__file__).parents[1]
@@ -178,8 +181,6 @@ def evasion_pairs() -> None:
     from train.slots import fill_slots  # the texts before normalising
 
     entries = {entry.record.id: entry for _, entry in read_challenge(ROOT / "data/challenge/evasion.jsonl")}
-    from random import Random
-
     scanner = Scanner()
     figures: dict[str, list[tuple[bool, float, float, float, float]]] = defaultdict(list)
     raw = scanner.classifier.classify
@@ -212,6 +213,47 @@ def evasion_pairs() -> None:
             f"  {name:42} {len(rows):5} {means[0]:8.1%} {means[1]:12.3f} {means[2]:7.3f}"
             f"   before {means[3]:+.3f}, after {means[4]:+.3f} (mean of all pairs)"
         )
+
+
+def word_weights(struck_out: int = 3, most: int = 150) -> None:
+    """What striking out the weightiest words does to the risk of harmful challenge texts, beside random words."""
+    from train.corpus.challenge import SEED, read_challenges
+    from train.slots import prepare
+
+    scanner = Scanner()
+    classify, benign = scanner.classifier.classify, scanner.classifier.info.labels.index("benign")
+    texts = [
+        prepare(entry.record.text, entry.record.id, SEED)
+        for name, entries in read_challenges(ROOT / "data/challenge").items()
+        for _, entry in entries
+        if name in ("trafficking", "lookalike", "must_catch", "languages") and entry.record.label != "benign"
+    ]
+    texts = Random(1).sample(texts, most)
+    judged = [
+        (text, each) for text, each in zip(texts, classify(texts), strict=True) if each.probabilities[benign] < 0.5
+    ]
+
+    def risk_without(text: str, spans: Sequence[tuple[int, int]]) -> float:
+        for start, end in sorted(spans, reverse=True):
+            text = text[:start] + text[end:]
+        return 1 - float(classify([text.strip() or " "])[0].probabilities[benign])
+
+    drops: dict[str, list[float]] = defaultdict(list)
+    for number, (text, prediction) in enumerate(judged):
+        before = 1 - float(prediction.probabilities[benign])
+        spans, at = [], 0
+        for word in words(text):
+            spans.append((at + len(word) - len(word.lstrip()), at + len(word.rstrip())))
+            at += len(word)
+        spans = [span for span in spans if any(letter.isalnum() for letter in text[slice(*span)])]
+        top = [(word.start, word.end) for word in attribute(scanner.classifier, text, prediction)][:struck_out]
+        random = Random(number)
+        others = [risk_without(text, random.sample(spans, min(struck_out, len(spans)))) for _ in range(5)]
+        drops["the weightiest words"].append(before - risk_without(text, top))
+        drops["random words, mean of five draws"].append(before - statistics.fmean(others))
+    print(f"\n{f'{struck_out} words struck out of {len(judged)} harmful texts':44} risk falls by")
+    for name, values in drops.items():
+        print(f"  {name:42} {statistics.fmean(values):.3f}")
 
 
 def cost(texts: Sequence[str]) -> None:
@@ -287,6 +329,7 @@ def main(arguments: Sequence[str]) -> None:
     for only, about in (("s", "signs, all"), ("sc", "signs, the 150 that no cue was made from")):
         _table(about, score_signals(only=only), "quoted")
     evasion_pairs()
+    word_weights()
     cost([text for _, text, _ in read_marked(INDICATORS, _INDICATOR)][:120])
     if arguments:
         real_texts(Path(arguments[0]))
