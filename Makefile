@@ -2,6 +2,8 @@
 PYTHON ?= python3
 IN ?= data/samples/inbox-cp874.csv data/samples/chats.jsonl
 OUT ?= verdicts.jsonl
+TEXT ?= ยืนยันตัวตนด่วน โuนัaรอท่าน kbank.go-line000.cc โทร 081-000-5678
+export TEXT
 CONFIG ?= train/configs/default.yaml
 HOST ?= 127.0.0.1
 PORT ?= 8000
@@ -11,13 +13,16 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help scan serve train test check format clean
+.PHONY: help scan explain serve train test check format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 scan: .venv/scan ## scan the sample dump, or IN=path; verdicts go to OUT=verdicts.jsonl
 	@$(BIN)/ruthan scan $(IN) --out $(OUT)
+
+explain: .venv/scan ## judge one message, TEXT="…", and show why
+	@$(BIN)/ruthan explain -- "$$TEXT"
 
 serve: .venv/serve ## start the scan endpoint on HOST and PORT
 	@$(BIN)/ruthan-serve --host $(HOST) --port $(PORT)
