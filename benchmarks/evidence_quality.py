@@ -22,10 +22,9 @@ from random import Random
 from ruthan.evidence.disguises import find_disguises
 from ruthan.evidence.indicators import find_indicators
 from ruthan.evidence.signals import default_signals
-from ruthan.model.attribution import attribute
+from ruthan.model.attribution import attribute, word_spans
 from ruthan.scanner import Scanner
 from ruthan.text.normalize import normalize
-from ruthan.text.words import words
 from ruthan.verdict import Evidence
 
 ROOT = Path(__file__).parents[1]
@@ -241,11 +240,7 @@ def word_weights(struck_out: int = 3, most: int = 150) -> None:
     drops: dict[str, list[float]] = defaultdict(list)
     for number, (text, prediction) in enumerate(judged):
         before = 1 - float(prediction.probabilities[benign])
-        spans, at = [], 0
-        for word in words(text):
-            spans.append((at + len(word) - len(word.lstrip()), at + len(word.rstrip())))
-            at += len(word)
-        spans = [span for span in spans if any(letter.isalnum() for letter in text[slice(*span)])]
+        spans = word_spans(text)
         top = [(word.start, word.end) for word in attribute(scanner.classifier, text, prediction)][:struck_out]
         random = Random(number)
         others = [risk_without(text, random.sample(spans, min(struck_out, len(spans)))) for _ in range(5)]

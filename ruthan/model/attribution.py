@@ -5,6 +5,7 @@ takes from the log-odds of the label is their weight. So few runs are needed, an
 """
 
 import math
+import re
 from dataclasses import dataclass
 
 from ruthan.model.classifier import Classifier, Prediction
@@ -43,17 +44,13 @@ def attribute(classifier: Classifier, text: str, prediction: Prediction) -> list
     margins = contributions.logits[:, chosen] - contributions.logits[:, other]
     margins = margins - (contributions.mean[chosen] - contributions.mean[other])
     candidates: list[tuple[float, int, int]] = []
-    at = 0
-    for word in words(window):
-        start, end = at + len(word) - len(word.lstrip()), at + len(word.rstrip())
-        at += len(word)
-        if any(character.isalnum() for character in word):
-            parts = [
-                margin
-                for margin, (left, right) in zip(margins, contributions.spans, strict=True)
-                if left < first + end and first + start < right
-            ]
-            candidates.append((float(sum(parts)), start, end))
+    for start, end in word_spans(window):
+        parts = [
+            margin
+            for margin, (left, right) in zip(margins, contributions.spans, strict=True)
+            if left < first + end and first + start < right
+        ]
+        candidates.append((float(sum(parts)), start, end))
     candidates.sort(key=lambda candidate: -candidate[0])
     tried = candidates[:STRUCK_OUT]
     without = [(window[:start] + window[end:]).strip() or " " for _, start, end in tried]
@@ -65,6 +62,18 @@ def attribute(classifier: Classifier, text: str, prediction: Prediction) -> list
         for (_, start, end), each in zip(tried, rest, strict=True)
     ]
     return sorted(found, key=lambda word: -word.weight)
+
+
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Start and end of each word that has a letter or a digit; what is not Thai is divided at blanks."""
+    spans: list[tuple[int, int]] = []
+    at = 0
+    for run in words(text):
+        for part in re.finditer(r"\S+", run):
+            if any(character.isalnum() for character in part[0]):
+                spans.append((at + part.start(), at + part.end()))
+        at += len(run)
+    return spans
 
 
 def _log_odds(prediction: Prediction, harmless: int, chosen: int) -> float:

@@ -8,7 +8,23 @@ from ruthan.verdict import Verdict
 
 
 def verdict(risk: float) -> Verdict:
-    return Verdict(risk, "loan" if risk >= 0.5 else "benign", "allow", {}, (), ("",), "m", "p", 1)
+    label = "loan" if risk >= 0.5 else "benign"
+    return Verdict(
+        risk=risk,
+        label=label,
+        action="allow",
+        scores={},
+        evidence=(),
+        reasons=("",),
+        reasons_en=("",),
+        advice=(),
+        advice_en=(),
+        needs_help=False,
+        recruitment=None,
+        model="m",
+        policy="p",
+        windows=1,
+    )
 
 
 def test_the_riskiest_come_first_and_no_more_than_asked_for() -> None:

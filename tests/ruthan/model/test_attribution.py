@@ -5,10 +5,9 @@ from statistics import fmean
 import pytest
 
 from ruthan.model import attribution
-from ruthan.model.attribution import STRUCK_OUT, attribute
+from ruthan.model.attribution import STRUCK_OUT, attribute, word_spans
 from ruthan.scanner import Scanner
 from ruthan.taxonomy import BENIGN
-from ruthan.text.words import words
 
 CHALLENGE = Path(__file__).parents[3] / "data/challenge"
 LURE = "รับแอดมินตอบแชท เดือนละ 35,000 ไม่ดูวุฒิ มีรถรับถึงบ้าน พาข้ามฝั่งไปปอยเปต ทักมาได้เลย"
@@ -49,19 +48,23 @@ def test_striking_out_the_top_words_lowers_the_risk_more_than_random_ones(scanne
 
     random = Random(7)
     entries = [entry for _, entry in read_challenge(CHALLENGE / "must_catch.jsonl")]
-    texts = [prepare(entry.record.text, entry.record.id, SEED) for entry in random.sample(entries, 24)]
+    texts = [prepare(entry.record.text, entry.record.id, SEED) for entry in entries]
     top_drops, random_drops = [], []
     for text, prediction in zip(texts, scanner.classifier.classify(texts), strict=True):
         before = _risk(scanner, text)
         top = [(word.start, word.end) for word in attribute(scanner.classifier, text, prediction)[:3]]
         top_drops.append(before - _risk(scanner, _without(text, top)))
-        spans, at = [], 0
-        for word in words(text):
-            spans.append((at, at + len(word)))
-            at += len(word)
-        solid = [span for span in spans if any(letter.isalnum() for letter in text[slice(*span)])]
-        random_drops.append(before - _risk(scanner, _without(text, random.sample(solid, min(3, len(solid))))))
+        spans = word_spans(text)
+        draws = [random.sample(spans, min(3, len(spans))) for _ in range(3)]
+        random_drops.append(before - fmean(_risk(scanner, _without(text, draw)) for draw in draws))
     assert fmean(top_drops) > fmean(random_drops)
+
+
+def test_words_are_divided_at_blanks_in_every_script() -> None:
+    text = "กดลิงก์ bit.ly/a 'now' or 5,000 บาท!"
+    found = [text[start:end] for start, end in word_spans(text)]
+    assert found[-4:] == ["'now'", "or", "5,000", "บาท"]
+    assert "bit.ly/a" in found
 
 
 def test_no_more_runs_than_ten_times_a_scan(scanner: Scanner) -> None:
