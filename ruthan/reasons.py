@@ -10,12 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ruthan.errors import DataError
 from ruthan.evidence.reference import hotlines
 from ruthan.evidence.signals import default_signals
-from ruthan.resources import shipped
+from ruthan.resources import read_yaml, shipped
 from ruthan.taxonomy import BENIGN, Taxonomy, default_taxonomy
 from ruthan.verdict import Action, Evidence
 
@@ -164,12 +162,7 @@ def _by_strength(sign: Evidence) -> tuple[int, int]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; reinstall ruthan") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is not valid YAML: {error}") from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise DataError(f"{path} holds no sentences")
     return content

@@ -20,7 +20,7 @@ _CALL = re.compile(
 _CALL_NOW = re.compile(
     r"(?:โทร\.?|สายด่วน|เบอร์|hotline|call|dial|tel|แจ้ง(?:เหตุ)?|ตำรวจ|เหตุด่วน|ไฟไหม้|ฉุกเฉิน|หรือ)[^\d\n]{0,8}$", re.IGNORECASE
 )
-_TAX_OR_SEAT = re.compile(
+_OTHER_NUMBER = re.compile(
     r"(?:ที่นั่งสอบ|เลขที่นั่ง|เลขที่สมาชิก|เลขคำขอ|รหัส(?:นักศึกษา|พนักงาน|สินค้า)|หมายเลขผู้(?:ใช้|สมัคร))[^\d\n]{0,6}$"
 )
 
@@ -31,7 +31,7 @@ def find_phones(text: str) -> Iterator[Found]:
         if _between_letters(text, *match.span()):
             continue
         number = canonical(match[0])
-        if number is not None and not _TAX_OR_SEAT.search(text[max(0, match.start() - 24) : match.start()]):
+        if number is not None and not _OTHER_NUMBER.search(text[max(0, match.start() - 24) : match.start()]):
             yield Found("phone", *match.span(), number[0], {"line": number[1]})
     for match in _SHORT.finditer(text):
         cue = _CALL_NOW if len(match[1]) == 3 else _CALL  # numbers below 200 are seldom called, often counted

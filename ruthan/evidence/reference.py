@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import yaml
-
-from ruthan.resources import shipped
+from ruthan.resources import read_yaml, shipped
 
 
 def _read(name: str) -> Any:
-    return yaml.safe_load(shipped("data", name).read_text(encoding="utf-8"))
+    return read_yaml(shipped("data", name))
 
 
 @cache

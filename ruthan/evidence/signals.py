@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import re2
-import yaml
 from pythainlp.corpus import thai_words
 
 from ruthan.errors import DataError
-from ruthan.resources import shipped
+from ruthan.resources import read_yaml, shipped
 from ruthan.text.normalized import NormalizedText
 from ruthan.text.words import words
 from ruthan.verdict import Evidence, RecruitmentSigns
@@ -57,7 +56,7 @@ class Signals:
 
     def __init__(self, path: Path) -> None:
         """:raises DataError: the file is missing, is no YAML, lacks a field, or has a pattern that RE2 refuses."""
-        content = _read(path)
+        content = read_yaml(path)
         try:
             self.signals = {
                 entry["id"]: Signal(
@@ -214,15 +213,6 @@ def _compiled(patterns: list[str], path: Path) -> Any:
         except re2.error as error:
             raise DataError(f"{path}: the pattern {pattern!r} cannot be used: {error}") from error
     return re2.compile(_joined(patterns), _options())
-
-
-def _read(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; reinstall ruthan") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is not valid YAML: {error}") from error
 
 
 @cache

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from ruthan.text.normalized import Edit, Step
+from ruthan.text.normalized import Edit, Step, without_overlap
 
 _HOST = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _ENDINGS = (
@@ -34,11 +34,7 @@ def _mended(text: str) -> Iterator[Edit]:
             link = match[0]
             if " " in link and ("/" in link or link.lower().startswith("www") or _SURE_ENDING.search(link)):
                 found.append(Edit(match.start(), match.end(), link.replace(" ", "")))
-    done = 0
-    for edit in sorted(found, key=lambda edit: (edit.start, -edit.end)):
-        if edit.start >= done:
-            done = edit.end
-            yield edit
+    yield from without_overlap(found)
 
 
 STEPS = (Step("broken_links", _mended, disguise=True, triggers=frozenset("./[({")),)

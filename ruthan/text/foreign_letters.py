@@ -10,7 +10,7 @@ from itertools import product
 
 from ruthan.text.characters import THAI
 from ruthan.text.lexicon import oddness
-from ruthan.text.normalized import Edit, Step
+from ruthan.text.normalized import Edit, Step, without_overlap
 
 WINDOW = 12  # characters on either side that are read to judge a place
 _CANDIDATES = 48  # readings of one word that are tried
@@ -118,11 +118,7 @@ def _letters_in_numbers(text: str) -> Iterator[Edit]:
         ones = sum(letter in "lI|" for letter in number)
         if (number[0].isdigit() or digits >= 4) and (not ones or (digits >= 2 * ones and number[-1] not in "lI|")):
             found.append(Edit(*match.span(), number.translate(_DIGIT_OF)))
-    done = 0
-    for edit in sorted(found, key=lambda edit: (edit.start, -edit.end)):
-        if edit.start >= done:
-            done = edit.end
-            yield edit
+    yield from without_overlap(found)
 
 
 STEPS = (

@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import Any
 
-import yaml
 from pythainlp.corpus import thai_words, tnc
 
-from ruthan.resources import shipped
+from ruthan.resources import read_yaml, shipped
 from ruthan.text.characters import TONES
 
 _TONES = re.compile(f"[{TONES}\u0e47\u0e4c]")
@@ -25,7 +24,7 @@ _FOLLOWERS = frozenset(
 @cache
 def spellings() -> dict[str, Any]:
     """`data/spellings.yaml`."""
-    content: dict[str, Any] = yaml.safe_load(shipped("data", "spellings.yaml").read_text(encoding="utf-8"))
+    content: dict[str, Any] = read_yaml(shipped("data", "spellings.yaml"))
     return content
 
 

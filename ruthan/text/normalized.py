@@ -1,6 +1,6 @@
 """A normalised copy of a text, the map back to the text as received, and what was changed on the way."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -68,6 +68,15 @@ class Step:
     find: Callable[[str], Iterable[Edit]]
     disguise: bool = False
     triggers: frozenset[str] | None = None
+
+
+def without_overlap(edits: Iterable[Edit]) -> Iterator[Edit]:
+    """Edits in order; of two that overlap the earlier, or else the longer."""
+    done = 0
+    for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
+        if edit.start >= done:
+            done = edit.end
+            yield edit
 
 
 def apply(step: Step, before: NormalizedText) -> NormalizedText:
