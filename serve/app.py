@@ -15,6 +15,7 @@ from serve.schemas import BatchRequest, BatchResponse, Health, ModelResponse, Sc
 from serve.settings import Settings
 
 SCAN_HELP = 'send a JSON object with the message in "text", as in {"text": "สวัสดี"}'
+EXPLAIN_HELP = "send explain=true or explain=false, or leave it out"
 BATCH_HELP = 'send a JSON object with a list, as in {"messages": [{"text": "สวัสดี"}]}'
 
 
@@ -79,6 +80,8 @@ def create_app(settings: Settings, scanner: Scanner) -> FastAPI:
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        if any(problem["loc"][0] == "query" for problem in error.errors()):
+            return JSONResponse({"error": EXPLAIN_HELP}, 422)
         return JSONResponse({"error": _help(request)}, 422)
 
     @app.exception_handler(HTTPException)

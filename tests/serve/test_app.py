@@ -37,6 +37,15 @@ def test_an_explained_message_tells_the_words(client: TestClient, scanner: Scann
     assert many.json() == {"error": "2 messages; send at most 1 at a time"}
 
 
+def test_an_explain_that_is_neither_true_nor_false_is_told_so(client: TestClient) -> None:
+    for path, body in (("/v1/scan", {"text": "x"}), ("/v1/scan/batch", {"messages": []})):
+        reply = client.post(f"{path}?explain=maybe", json=body)
+        assert (reply.status_code, reply.json()) == (
+            422,
+            {"error": "send explain=true or explain=false, or leave it out"},
+        )
+
+
 def test_a_batch_answers_in_order_and_a_bad_item_fails_alone(client: TestClient) -> None:
     reply = client.post("/v1/scan/batch", json={"messages": [{"text": LURE}, {"body": "x"}, "text", {"text": ""}]})
     assert reply.status_code == 200
