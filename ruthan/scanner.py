@@ -1,5 +1,6 @@
 """The one public entry: a message in, a verdict out."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -152,7 +153,8 @@ class Scanner:
 
 def _inside(sign: Evidence, indicators: tuple[Evidence, ...]) -> bool:
     """Whether a sign is only part of an identifier, as a town's name in a chat id is."""
-    return any(each.start <= sign.start and sign.end <= each.end for each in indicators)
+    before = bisect_right(indicators, sign.start, key=lambda each: each.start)  # they are in order and apart
+    return before > 0 and sign.end <= indicators[before - 1].end
 
 
 def _as_message(value: str | Message) -> Message:

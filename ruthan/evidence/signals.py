@@ -5,6 +5,7 @@ the search. They are matched on the normalised text and reported on the text as 
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -103,11 +104,15 @@ class Signals:
         quoted_but_pleas = reported or bool(self._reported_but_pleas.search(lower))
         about_work = bool(self._recruitment.search(lower))
         spans: dict[str, list[tuple[int, int, _Cues]]] = {}
+        ordinary: dict[int, list[tuple[int, int]]] = {}  # by group of cues: where its words are put to an ordinary use
         for number in sorted(matched):
             cues, pattern = self._cues[number]
             if cues.signal.of_work and not about_work:
                 continue
-            spans.setdefault(cues.signal.id, []).extend((*span, cues) for span in _uses(pattern, cues, lower))
+            if id(cues) not in ordinary:
+                ordinary[id(cues)] = _spans(cues.ordinary, lower) if cues.ordinary is not None else []
+            uses = _uses(_spans(pattern, lower), ordinary[id(cues)], lower)
+            spans.setdefault(cues.signal.id, []).extend((*span, cues) for span in uses)
         found: list[Evidence] = []
         for each in spans.values():
             for start, end, cues in _joined_spans(each)[:MOST]:
@@ -152,14 +157,17 @@ def _earnest(evidence: Iterable[Evidence]) -> Iterator[Evidence]:
     return (each for each in evidence if each.kind == "signal" and "quoted" not in each.details)
 
 
-def _uses(pattern: Any, cues: _Cues, text: str) -> Iterator[tuple[int, int]]:
-    """Where a cue matches, blanks at the end left out, but for ordinary uses of its words."""
-    ordinary = [match.span() for match in cues.ordinary.finditer(text)] if cues.ordinary is not None else []
-    for match in pattern.finditer(text):
-        start, end = match.span()
-        while end > start and text[end - 1].isspace():
-            end -= 1
-        if start < end and not any(first < end and start < last for first, last in ordinary):
+def _spans(pattern: Any, text: str) -> list[tuple[int, int]]:
+    return [match.span() for match in pattern.finditer(text)]
+
+
+def _uses(spans: list[tuple[int, int]], ordinary: list[tuple[int, int]], text: str) -> Iterator[tuple[int, int]]:
+    """The spans of a cue that are whole words, blanks at the end left out, but for those that meet an ordinary use."""
+    for start, stop in spans:
+        end = start + len(text[start:stop].rstrip())
+        # Ordinary uses are in order and apart: only the last that begins before the end can meet the span.
+        before = bisect_left(ordinary, (end,))
+        if start < end and not (before and start < ordinary[before - 1][1]):
             whole = _whole_words(text, start, end)
             if whole is not None:
                 yield whole
