@@ -33,7 +33,7 @@ def main(run: Path) -> None:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    paths = {"8 bits": run / "bundle" / "model.onnx", "float": run / "model-float.onnx"}
+    paths = {"8 bits": run / "bundle" / "model.onnx", "float": run / "bundle-float" / "model.onnx"}
     sessions = {
         name: onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         for name, path in paths.items()

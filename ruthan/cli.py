@@ -153,10 +153,12 @@ def _scan_dumps(options: argparse.Namespace, scanner: "Scanner", console: "Conso
     from ruthan.batch.results import open_results
     from ruthan.batch.scan import scan_dumps
     from ruthan.batch.table import Overview
+    from ruthan.policy import channel_name
 
     errors = Console(stderr=True, highlight=False)
     overview = Overview(options.top, options.mask)
     unreadable = 0
+    unused = set(scanner.policy.channels)  # likely misspelt, or named otherwise in the dump
 
     def report(row: "Unreadable") -> None:
         nonlocal unreadable
@@ -179,11 +181,15 @@ def _scan_dumps(options: argparse.Namespace, scanner: "Scanner", console: "Conso
             if writer:
                 writer.write(verdict)
             overview.add(message, verdict)
+            unused.discard(channel_name(message.channel))
             elapsed = progress.tasks[0].elapsed or 1e-9
             progress.update(task, advance=1, rate=overview.messages / elapsed)
     overview.show(console)
     if unreadable:
         print(f"{unreadable} rows were not read, see above", file=sys.stderr)
+    if unused:
+        names = ", ".join(sorted(unused))
+        print(f"policy {scanner.policy.name}: no message had the channel {names}; see its spelling", file=sys.stderr)
     if options.out:
         print(f"verdicts: {options.out}")
     return 0

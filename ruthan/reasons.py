@@ -71,7 +71,7 @@ class Sentences:
         self.checked = str(self._advice.get("checked"))
 
     def words(self, case: Case, language: str) -> Wording:
-        """Reasons and advice for a case; no advice on what is allowed."""
+        """Reasons and advice for a case; no advice on what is allowed, nor on a message without anything to read."""
         reasons = self._lead(case, language) + self._findings(case, language)
         if case.windows > 1 and len(reasons) < MOST:
             reasons.append(self._say("long", language, windows=case.windows))
@@ -135,8 +135,10 @@ class Sentences:
             advice.append(self._advice["needs_help"])
         if case.action != "allow" and not (case.needs_help and case.label == BENIGN):
             label = case.likeliest if case.label == BENIGN else case.label
-            entry = self._advice["classes"][label]
-            advice += [entry, self._advice["paid"]] if entry.get("paid") else [entry]
+            # No class is likely where there is nothing to read, which a policy may still want reviewed.
+            if label != BENIGN:
+                entry = self._advice["classes"][label]
+                advice += [entry, self._advice["paid"]] if entry.get("paid") else [entry]
         return [re.sub(r"\{(\d+)\}", r"\1", str(each[language])) for each in advice]
 
 

@@ -65,6 +65,8 @@ class Scanner:
     def scan(self, message: str | Message, explain: bool = False) -> Verdict:
         """Judge one message; with `explain` also say which words the model went by, at up to ten times the cost.
 
+        The channel of a `Message` chooses the thresholds, where the policy has some of its own for it.
+
         :raises MessageError: it is neither a text nor a `Message`.
         """
         return self._judge([message], explain)[0]
@@ -115,7 +117,7 @@ class Scanner:
         case = Case(
             label=likeliest if risk >= 0.5 else BENIGN,
             likeliest=likeliest,
-            action=self.policy.action(risk, needs_help),
+            action=self.policy.action(risk, needs_help, message.channel),
             evidence=evidence,
             needs_help=needs_help,
             windows=prediction.windows if prediction else 0,
@@ -166,4 +168,6 @@ def _as_message(value: str | Message) -> Message:
         message = Message(value) if isinstance(value, str) else Message("")
     if not isinstance(value_text, str):
         raise MessageError(f"a message is a text or a ruthan Message, not {type(value_text).__name__}")
+    if not isinstance(message.channel, str | None):
+        raise MessageError(f"the channel of a message is its name or None, not {type(message.channel).__name__}")
     return message

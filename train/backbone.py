@@ -29,6 +29,15 @@ Q4_BLOCK = 32  # weights in a block
 Q4_BLOCK_BYTES = 2 + Q4_BLOCK // 2  # an f16 scale, then two weights a byte
 
 SPECIAL_PIECES = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+SPECIAL_NAMES = {
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "cls_token": "<s>",
+    "sep_token": "</s>",
+    "pad_token": "<pad>",
+    "unk_token": "<unk>",
+    "mask_token": "<mask>",
+}
 SPACE = "\u2581"  # SentencePiece writes a blank as LOWER ONE EIGHTH BLOCK
 
 Array = npt.NDArray[Any]
@@ -207,17 +216,7 @@ def build_tokenizer(pieces: Sequence[str], scores: Sequence[float], positions: i
         pair="<s> $A </s> </s> $B </s>",
         special_tokens=[("<s>", pieces.index("<s>")), ("</s>", pieces.index("</s>"))],
     )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<s>",
-        eos_token="</s>",
-        cls_token="<s>",
-        sep_token="</s>",
-        pad_token="<pad>",
-        unk_token="<unk>",
-        mask_token="<mask>",
-        model_max_length=positions,
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=positions, **SPECIAL_NAMES)
 
 
 def build_model(wheel: WheelFile, keep: Sequence[int]) -> BertModel:

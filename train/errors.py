@@ -7,6 +7,8 @@ TrainError
 └── ExportError      a bundle that must not be written
 """
 
+from errno import ENOSPC
+
 
 class TrainError(Exception):
     """Base of the family; the command line prints it as one line and exits with 2."""
@@ -26,3 +28,15 @@ class BackboneError(TrainError):
 
 class ExportError(TrainError):
     """The model that came out of export is not the model that went in."""
+
+
+def explained(error: BaseException) -> str | None:
+    """One line on what the machine lacks, and the remedy, if that is what an error is about."""
+    text = str(error)
+    if "No space left on device" in text or getattr(error, "errno", None) == ENOSPC:
+        return "the disk is full; free some space and run the same command again: it goes on from the last checkpoint"
+    if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text.lower():
+        return "too little memory; lower batch_size or max_length (--set batch_size=8), or train on fewer texts (limit)"
+    if isinstance(error, PermissionError | FileNotFoundError | NotADirectoryError | IsADirectoryError):
+        return f"{error.strerror}: {error.filename}; give another folder with --out, or mend its permissions"
+    return None

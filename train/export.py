@@ -92,29 +92,34 @@ def fuse(source: Path, target: Path, heads: int, hidden: int) -> None:
     fused.save_model_to_file(str(target))
 
 
-def quantize(source: Path, target: Path) -> None:
+def quantize(source: Path, target: Path, fine: bool = True) -> None:
     """Store matrix weights in 8 bits and the word embeddings in 4 or 8 bits.
 
-    Attention computes in 8 bits with one scale for all its input. Feed-forward layers read a few very large values,
-    beside which one scale would drown the rest: they get a scale for every 128 inputs of every token. That is slower
-    and cuts the drift of the whole to a quarter, see docs/experiments.md.
+    Layers compute in 8 bits with one scale for all their input. Feed-forward layers of a network that was not trained
+    for it read a few very large values, beside which one scale would drown the rest: `fine` gives them a scale for
+    every 128 inputs of every token. That is slower and cuts the drift of the whole to a quarter, see
+    docs/experiments.md. Weights with one scale keep to 7 bits, so that no sum of products overflows on processors
+    without VNNI and the answer is the same on all.
     """
-    feed_forward = _feed_forward_layers(onnx.load(str(source)))
+    feed_forward = _feed_forward_layers(onnx.load(str(source))) if fine else []
     quantize_dynamic(
         str(source),
         str(target),
         op_types_to_quantize=["MatMul", "Attention"],
         weight_type=QuantType.QInt8,
         per_channel=True,
+        reduce_range=True,
         nodes_to_exclude=feed_forward,
         extra_options={"DefaultTensorType": TensorProto.FLOAT},
     )
-    options = DefaultWeightOnlyQuantConfig(
-        block_size=128, is_symmetric=True, accuracy_level=4, bits=8, op_types_to_quantize=("MatMul",)
-    )
-    blockwise = MatMulNBitsQuantizer(onnx.load(str(target)), nodes_to_include=feed_forward, algo_config=options)
-    blockwise.process()
-    model = blockwise.model.model
+    model = onnx.load(str(target))
+    if feed_forward:
+        options = DefaultWeightOnlyQuantConfig(
+            block_size=128, is_symmetric=True, accuracy_level=4, bits=8, op_types_to_quantize=("MatMul",)
+        )
+        blockwise = MatMulNBitsQuantizer(model, nodes_to_include=feed_forward, algo_config=options)
+        blockwise.process()
+        model = blockwise.model.model
     shrink_embeddings(model)
     halve_tables(model)
     onnx.save(model, str(target))
@@ -204,20 +209,23 @@ def halve_tables(model: onnx.ModelProto) -> None:
         model.graph.node.insert(0, helper.make_node("Cast", [halved.name], [tensor.name], to=TensorProto.FLOAT))
 
 
-def write_model_files(network: MessageClassifier, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Path:
-    """Write `model.onnx` and `tokenizer.json` to `folder`, and return the float ONNX beside it, for comparison."""
+def write_model_files(
+    network: MessageClassifier, tokenizer: PreTrainedTokenizerBase, folder: Path, float_folder: Path, fine: bool = True
+) -> None:
+    """Write `model.onnx` and `tokenizer.json` to both folders, 8 bits to the first and 32 to the second; see `quantize`
+    for `fine`.
+    """
     config: Any = network.encoder.config
-    float_path = folder.parent / "model-float.onnx"
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch, _quiet():
         raw = Path(scratch) / "raw.onnx"
         export_onnx(network, raw)
-        fuse(raw, float_path, config.num_attention_heads, config.hidden_size)
-        quantize(float_path, folder / MODEL)
+        fuse(raw, float_folder / MODEL, config.num_attention_heads, config.hidden_size)
+        quantize(float_folder / MODEL, folder / MODEL, fine)
     backend = tokenizer.backend_tokenizer
     backend.no_padding()
     backend.no_truncation()
-    (folder / TOKENIZER).write_text(backend.to_str(pretty=False), encoding="utf-8")
-    return float_path
+    for each in (folder, float_folder):
+        (each / TOKENIZER).write_text(backend.to_str(pretty=False), encoding="utf-8")
 
 
 @dataclass(frozen=True)

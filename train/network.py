@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from train.errors import BackboneError
@@ -23,7 +24,7 @@ class MessageClassifier(nn.Module):
     size learned far worse.
     """
 
-    def __init__(self, encoder: PreTrainedModel, classes: int, dropout: float, label_smoothing: float = 0.0) -> None:
+    def __init__(self, encoder: PreTrainedModel, classes: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.encoder = encoder
         # The means of all texts have a large part in common, and little spread around it: standardised, the linear
@@ -34,7 +35,6 @@ class MessageClassifier(nn.Module):
         self.register_buffer("feature_scale", torch.ones(encoder.config.hidden_size))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(encoder.config.hidden_size, classes)
-        self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
 
     def features(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """The mean over the tokens of each text, (batch, hidden), not yet standardised."""
@@ -45,19 +45,21 @@ class MessageClassifier(nn.Module):
         states: torch.Tensor = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         return states
 
+    def standardised(self, features: torch.Tensor) -> torch.Tensor:
+        """`features` with the mean of the training texts taken away, in units of their spread."""
+        return (features - self.feature_mean) / self.feature_scale
+
     def logits(self, features: torch.Tensor) -> torch.Tensor:
         """(batch, hidden) as `features` returns it to (batch, classes)."""
-        logits: torch.Tensor = self.head(self.dropout((features - self.feature_mean) / self.feature_scale))
+        logits: torch.Tensor = self.head(self.dropout(self.standardised(features)))
         return logits
 
-    def forward(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor | None = None
-    ) -> dict[str, torch.Tensor]:
-        """`input_ids`, `attention_mask`: (batch, tokens); `logits`: (batch, classes); `loss` if `labels` is given."""
-        logits = self.logits(self.features(input_ids, attention_mask))
-        if labels is None:
-            return {"logits": logits}
-        return {"loss": self.loss(logits.float(), labels), "logits": logits}
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> dict[str, torch.Tensor]:
+        """`input_ids`, `attention_mask`: (batch, tokens); `logits`: (batch, classes); `features`: (batch, hidden),
+        standardised.
+        """
+        features = self.features(input_ids, attention_mask)
+        return {"logits": self.logits(features), "features": self.standardised(features)}
 
     def contributions(self, states: torch.Tensor) -> torch.Tensor:
         """What each token adds to the sum that becomes each class's logit: (batch, tokens, hidden) to (batch, tokens,
@@ -74,6 +76,25 @@ def set_dropout(encoder: nn.Module, share: float) -> None:
         for name in ("attention_dropout", "dropout_prob"):
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, share)
+
+
+def round_activations(encoder: nn.Module) -> list[RemovableHandle]:
+    """From now on, what enters a linear layer of the encoder's layers is rounded to 8 bits, as the exported network's
+    `DynamicQuantizeLinear` rounds it; gradients pass unchanged (straight-through). `remove()` the handles to end it.
+    """
+    return [
+        module.register_forward_pre_hook(lambda _, inputs: (_rounded(inputs[0]), *inputs[1:]))
+        for module in _layer_stack(encoder).modules()
+        if isinstance(module, nn.Linear)
+    ]
+
+
+def _rounded(values: torch.Tensor) -> torch.Tensor:
+    low, high = values.detach().min().clamp(max=0), values.detach().max().clamp(min=0)
+    scale = ((high - low) / 255).clamp(min=1e-8).float()
+    zero_point = (-low / scale).round().clamp(0, 255).int()
+    rounded: torch.Tensor = torch.fake_quantize_per_tensor_affine(values.float(), scale, zero_point, 0, 255)
+    return rounded.to(values.dtype)
 
 
 def load_backbone(source: str | Path, layers: int | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -96,12 +117,23 @@ def load_backbone(source: str | Path, layers: int | None = None) -> tuple[PreTra
     if not getattr(tokenizer, "is_fast", False):
         raise BackboneError(f"the tokenizer of {source} has no fast form (tokenizer.json), which scanning needs")
     if layers is not None:
-        stack = _layer_stack(encoder)
-        if layers > len(stack):
-            raise BackboneError(f"{source} has {len(stack)} layers; layers: {layers} is more")
-        del stack[layers:]
-        encoder.config.num_hidden_layers = layers
+        keep_layers(encoder, layers)
     return encoder, tokenizer
+
+
+def keep_layers(encoder: PreTrainedModel, count: int) -> None:
+    """Keep `count` layers of an encoder: the first, the last, and others evenly between; of one, the first.
+
+    :raises BackboneError: it has fewer.
+    """
+    stack = _layer_stack(encoder)
+    if count > len(stack):
+        raise BackboneError(f"the network to start from has {len(stack)} layers; layers: {count} is more")
+    kept = {round(at * (len(stack) - 1) / max(1, count - 1)) for at in range(count)}
+    for at in reversed(range(len(stack))):
+        if at not in kept:
+            del stack[at]
+    encoder.config.num_hidden_layers = count
 
 
 def _layer_stack(encoder: PreTrainedModel) -> nn.ModuleList:

@@ -5,40 +5,50 @@ python -m train run train/configs/smoke.yaml
 
 import csv
 import json
+import platform
 import shutil
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 import yaml
+from accelerate import PartialState
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerBase
 
-from ruthan.model.bundle import MODEL, TOKENIZER, Bundle, BundleInfo, file_digest
-from ruthan.model.classifier import softmax
-from ruthan.taxonomy import default_taxonomy
+from ruthan.model.bundle import Bundle, BundleInfo, file_digest
+from ruthan.model.classifier import available_cores, softmax
+from ruthan.taxonomy import BENIGN, default_taxonomy
 from ruthan.text.normalize import NORMALIZER_VERSION
 from train.backbone import build_backbone
-from train.calibrate import fit_temperature
+from train.batches import predict_logits, tokenized
+from train.calibrate import fit_calibration
 from train.config import OFFLINE, TrainConfig
-from train.corpus.challenge import keep_apart
-from train.corpus.near_duplicates import text_digest
-from train.corpus.records import Record, corpus_digest, read_corpus
-from train.corpus.sources import draw, read_source
-from train.corpus.splits import read_digests, split_corpus
-from train.errors import CorpusError, ExportError
-from train.export import finish_bundle, measure_drift, write_model_files
-from train.finetune import finetune, predict_logits, tokenized
+from train.corpus.records import Record, corpus_digest, corpus_files
+from train.distil import ask_teachers
+from train.errors import ExportError
+from train.export import Drift, finish_bundle, measure_drift, write_model_files
+from train.finetune import finetune, starting_network
+from train.hub import write_hub_folder
 from train.metrics import summary
-from train.network import MessageClassifier, load_backbone
+from train.network import MessageClassifier
+from train.operating_points import OperatingPoints, choose_points, write_policy
+from train.parts import Parts, read_parts
 from train.slots import prepare
+from train.tracking import Tracker, tracked
 
+BUNDLE, FLOAT_BUNDLE, HUB = "bundle", "bundle-float", "hub"
+DRIFT_TEXTS = 2_500  # on which the 8-bit network is compared with the float one
+TRACKED = ("auc", "f1_harmful", "f1_macro", "calibration_error")
+HARMFUL_SHARE = 0.05  # of the messages in use, for the policy; most are honest, and nobody has counted them
 WINDOW_OVERLAP_SHARE = 0.25
 LICENCE = {OFFLINE: "Apache-2.0"}
 ATTRIBUTION = {
@@ -51,101 +61,169 @@ Array = npt.NDArray[Any]
 def run(config: TrainConfig, folder: Path) -> Path:
     """Carry out a run in `folder` and return the folder of the finished bundle, `folder/bundle`.
 
-    A run that stopped after training goes on from there, if configuration and corpus are still the same.
+    A run that was killed goes on from its last checkpoint, or after training, if configuration and texts are still the
+    same. What it leaves, besides: `config.yaml`, `data.json` (digests of every file of texts), `environment.json`,
+    `curves.json`, `model.safetensors` (float weights), `policy.yaml`, `metrics.json`, `confusion.csv`, `bundle-float`
+    (the bundle in 32 bits), and `hub`, a folder to publish and to train further.
 
     :raises TrainError: a record breaks a rule, the backbone cannot be loaded, or the bundle would drift; nothing
         that looks like a finished bundle is left behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    bundle = folder / "bundle"
+    parts = read_parts(config)
+    processes = PartialState(cpu=not torch.cuda.is_available())  # several under `accelerate launch`, else this one
+    if processes.is_main_process:
+        for name in (BUNDLE, FLOAT_BUNDLE, HUB):
+            shutil.rmtree(folder / name, ignore_errors=True)  # not before everything was found in order
+        (folder / "config.yaml").write_text(yaml.safe_dump(config.to_dict(), allow_unicode=True), encoding="utf-8")
+        _write_json(folder / "data.json", data_digests(config))
+        _write_json(folder / "environment.json", environment())
+    with tracked(config.tracking and processes.is_main_process, config.name, folder.parent / "mlflow") as tracker:
+        tracker.settings(config.to_dict())
+        network, tokenizer, minutes = _trained(parts, config, folder, tracker, processes)
+        if not processes.is_main_process:
+            return folder / BUNDLE
+        temperature, judged = _calibrated(network, tokenizer, parts, config)
+        held_out = {name: part.summary() for name, part in judged.items()}
+        write_policy(folder / "policy.yaml", judged["calibration"].points(), config.name)
+        write_confusion(folder / "confusion.csv", held_out["test"])
+        info = _bundle_info(parts, config, temperature, held_out["calibration"]["threshold"])
+        drift = _export(
+            network, tokenizer, info, judged, config, folder, {"held_out": held_out["test"], "minutes": minutes}
+        )
+        _write_json(folder / "metrics.json", {**held_out, "drift": asdict(drift)})
+        tracker.figures({f"test_{name}": held_out["test"][name] for name in TRACKED} | {"minutes": minutes})
+    return folder / BUNDLE
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Records kept out of training, and the calibrated probabilities that they get, (records, classes)."""
+
+    records: list[Record]
+    probabilities: Array
+
+    def summary(self) -> dict[str, Any]:
+        return summary([record.label for record in self.records], self.probabilities, default_taxonomy().labels)
+
+    def points(self) -> OperatingPoints:
+        return choose_points(
+            1 - self.probabilities[:, default_taxonomy().labels.index(BENIGN)],
+            [record.label for record in self.records],
+            [record.channel for record in self.records],
+            harmful_share=HARMFUL_SHARE,
+        )
+
+
+def _calibrated(
+    network: MessageClassifier, tokenizer: PreTrainedTokenizerBase, parts: Parts, config: TrainConfig
+) -> tuple[float, dict[str, _Part]]:
+    """The temperature, and the judged parts; the offset of benign becomes part of the network's head."""
     labels = default_taxonomy().labels
-    records = read_corpus([Path(path) for path in config.corpus])
-    parts = split_corpus(records, config.seed, config.split)
-    for name, part in parts.items():
-        if not part:
-            raise CorpusError(f"the {name} part is empty; give more records or another split")
-    passes = training_passes(parts["train"], config)
-    if config.challenge is not None:
-        keep_apart({record.id: record for each in passes for record in each}.values(), Path(config.challenge))
-    shutil.rmtree(bundle, ignore_errors=True)  # not before everything was found in order
-    (folder / "config.yaml").write_text(yaml.safe_dump(config.to_dict(), allow_unicode=True), encoding="utf-8")
-    network, tokenizer, minutes = _trained(records, passes, config, folder)
-
-    logits = {name: _logits(network, tokenizer, parts[name], labels, config) for name in ("calibration", "test")}
-    truth = {name: np.array([labels.index(record.label) for record in parts[name]]) for name in logits}
-    temperature = fit_temperature(logits["calibration"], truth["calibration"])
-    measured = {
-        name: summary([record.label for record in parts[name]], softmax(logits[name], temperature), labels)
-        for name in logits
+    benign = labels.index(BENIGN)
+    records = {"calibration": parts.calibration, "test": parts.test}
+    logits = {
+        name: predict_logits(network, tokenized(part, labels, tokenizer, config.max_length, config.seed), tokenizer)
+        for name, part in records.items()
     }
-    _write_confusion(folder / "confusion.csv", labels, measured["test"]["confusion"])
+    classes = np.array([labels.index(record.label) for record in parts.calibration])
+    found = fit_calibration(logits["calibration"], classes, benign, np.array(parts.calibration_weights))
+    with torch.no_grad():
+        network.head.bias[benign] += found.benign_offset
+    for each in logits.values():
+        each[:, benign] += found.benign_offset
+    return found.temperature, {
+        name: _Part(part, softmax(logits[name], found.temperature)) for name, part in records.items()
+    }
 
-    draft = folder / "bundle.partial"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    write_model_files(network, tokenizer, draft)
-    info = BundleInfo(
+
+def _bundle_info(parts: Parts, config: TrainConfig, temperature: float, thresholds: dict[str, float]) -> BundleInfo:
+    counts = {"train": len(parts.passes[0]), "calibration": len(parts.calibration), "test": len(parts.test)}
+    return BundleInfo(
         name=config.name,
-        labels=labels,
+        labels=default_taxonomy().labels,
         temperature=temperature,
         window_tokens=config.max_length,
         window_overlap=int(config.max_length * WINDOW_OVERLAP_SHARE),
         normalizer=NORMALIZER_VERSION,
-        thresholds=measured["calibration"]["threshold"],
+        thresholds=thresholds,
         training={
-            "corpus_digest": corpus_digest(records),
-            "records": {name: len(part) for name, part in parts.items()},
-            "trained_on": dict(Counter(record.origin for record in passes[0])),
+            "corpus_digest": corpus_digest(parts.corpus),
+            "records": counts,
+            "trained_on": dict(Counter(record.origin for record in parts.passes[0])),
             "config": config.to_dict(),
         },
         metrics={},
         licence=LICENCE.get(config.backbone, f"as the licence of {config.backbone} allows"),
         attribution=_attribution(config),
-        files={name: file_digest(draft / name) for name in (MODEL, TOKENIZER)},
+        files={},
     )
-    held_out = [*parts["calibration"], *parts["test"]]
-    float_logits = np.concatenate([logits["calibration"], logits["test"]])
+
+
+def _export(
+    network: MessageClassifier,
+    tokenizer: PreTrainedTokenizerBase,
+    info: BundleInfo,
+    judged: Mapping[str, _Part],
+    config: TrainConfig,
+    folder: Path,
+    metrics: Mapping[str, Any],
+) -> Drift:
+    """Write both bundles and the folder for the hub, each under its name only when it is whole.
+
+    :raises ExportError: the 8-bit network says other than the float one.
+    """
+    drafts = {name: folder / f"{name}.partial" for name in (BUNDLE, FLOAT_BUNDLE, HUB)}
+    for draft in drafts.values():
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+    write_model_files(network, tokenizer, drafts[BUNDLE], drafts[FLOAT_BUNDLE], fine=not config.round_activations)
+    records = [record for part in judged.values() for record in part.records]
+    probabilities = np.concatenate([part.probabilities for part in judged.values()])
+    chosen = Random(config.seed).sample(range(len(records)), min(DRIFT_TEXTS, len(records)))
     drift = measure_drift(
-        Bundle(draft, info),
-        [prepare(record.text, record.id, config.seed) for record in held_out],
-        [record.label for record in held_out],
-        softmax(float_logits, temperature),
+        Bundle(drafts[BUNDLE], info),
+        [prepare(records[at].text, records[at].id, config.seed) for at in chosen],
+        [records[at].label for at in chosen],
+        probabilities[chosen],
     )
     if drift.largest > config.max_drift or drift.f1_loss > config.max_f1_loss:
         raise ExportError(
             f"the 8-bit network drifts from the float one: largest difference {drift.largest:.3f} (bound "
             f"{config.max_drift}), F1 loss {drift.f1_loss:.4f} (bound {config.max_f1_loss}); no bundle was written"
         )
-    metrics = {"held_out": measured["test"], "drift": asdict(drift), "minutes": minutes}
-    finish_bundle(draft, BundleInfo(**{**asdict(info), "labels": labels, "metrics": metrics}))
-    draft.rename(bundle)
-    (folder / "metrics.json").write_text(
-        json.dumps({**measured, "drift": asdict(drift)}, ensure_ascii=False, indent=2), encoding="utf-8"
-    )
-    return bundle
+    finished = replace(info, metrics={**metrics, "drift": asdict(drift)})
+    finish_bundle(drafts[BUNDLE], finished)
+    finish_bundle(drafts[FLOAT_BUNDLE], replace(finished, name=f"{info.name}-float"))
+    write_hub_folder(network, tokenizer, drafts[BUNDLE], drafts[HUB])
+    for name in (FLOAT_BUNDLE, HUB, BUNDLE):
+        drafts[name].rename(folder / name)
+    return drift
 
 
-def training_passes(train: Sequence[Record], config: TrainConfig) -> list[list[Record]]:
-    """The records of each pass: those of the corpus, and what is drawn from each source for it.
+def data_digests(config: TrainConfig) -> dict[str, str]:
+    """The sha256 of every local file of texts, and of every list of texts kept aside, that a configuration names."""
+    files = corpus_files([Path(path) for path in config.corpus])
+    if config.challenge is not None:
+        files += sorted(Path(config.challenge).glob("*.jsonl"))
+    for source in config.sources:
+        files += [Path(path) for path in (source.path, source.held_out, source.calibration) if path]
+    return {str(path): file_digest(path) for path in dict.fromkeys(files) if path.is_file()}
 
-    :raises CorpusError: a source cannot be read, or the corpus has a text that is held out of one.
-    """
-    corpus = Random(config.seed).sample(list(train), min(config.limit or len(train), len(train)))
-    lists = dict.fromkeys(source.held_out for source in config.sources if source.held_out)
-    held_out = frozenset[str]().union(*(read_digests(Path(path)) for path in lists))  # of one source, in any source
-    for record in train:
-        if text_digest(record.text) in held_out:
-            raise CorpusError(f"{record.id} is a text that {', '.join(lists)} hold out for judging; take it out")
-    sources = [(read_source(source, config.seed, held_out), source) for source in config.sources]
-    return [
-        corpus
-        + [
-            record
-            for records, source in sources
-            for record in draw(records, source.weight, Random(f"{config.seed}:{variant}:{Path(source.path).name}"))
-        ]
-        for variant in range(config.variants)
-    ]
+
+def environment() -> dict[str, Any]:
+    """What a run was made with: the machine, and the versions of the libraries that its result hangs on."""
+    libraries = ("torch", "transformers", "tokenizers", "onnxruntime", "numpy", "scikit-learn", "pythainlp")
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": platform.machine(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cores": available_cores(),
+        "threads": torch.get_num_threads(),
+        "gpus": torch.cuda.device_count(),
+        "libraries": {name: metadata.version(name) for name in libraries},
+    }
 
 
 def _attribution(config: TrainConfig) -> str:
@@ -157,45 +235,51 @@ def _attribution(config: TrainConfig) -> str:
 
 
 def _trained(
-    records: list[Record], passes: list[list[Record]], config: TrainConfig, folder: Path
+    parts: Parts, config: TrainConfig, folder: Path, tracker: Tracker, processes: PartialState
 ) -> tuple[MessageClassifier, PreTrainedTokenizerBase, float]:
     """The trained network, its tokenizer and the minutes it took: from `folder` if it is there, else trained now."""
     labels = default_taxonomy().labels
     weights, mark = folder / "model.safetensors", folder / "trained.json"  # the mark is written last
-    trained_on = corpus_digest({record.id: record for each in passes for record in each}.values())
-    state = {"corpus_digest": trained_on, "config": config.to_dict()}
+    state = {"corpus_digest": corpus_digest(parts.trained_on()), "config": config.to_dict()}
+    begun = folder / "begun.json"  # of what run the checkpoints are
     backbone: str | Path = folder / "backbone" if config.backbone == OFFLINE else config.backbone
     if mark.is_file():
         found = json.loads(mark.read_text(encoding="utf-8"))
         if {key: found[key] for key in state} == state:
-            encoder, tokenizer = load_backbone(backbone, config.layers)
-            network = MessageClassifier(encoder, len(labels), config.dropout, config.label_smoothing)
+            network, tokenizer = starting_network(config, len(labels), backbone)
             network.load_state_dict(load_file(weights))
             return network.eval(), tokenizer, found["minutes"]
-    mark.unlink(missing_ok=True)
     began = time.monotonic()
-    if config.backbone == OFFLINE:
-        build_backbone(folder / "backbone", (record.text for record in records))
-    network, tokenizer = finetune(passes, labels, config, backbone, folder / "trainer")
+    with processes.main_process_first():
+        if processes.is_main_process:
+            mark.unlink(missing_ok=True)
+            if not begun.is_file() or json.loads(begun.read_text(encoding="utf-8")) != state:
+                shutil.rmtree(folder / "trainer", ignore_errors=True)
+                if config.backbone == OFFLINE and config.start is None:
+                    build_backbone(folder / "backbone", (record.text for record in parts.corpus))
+                begun.write_text(json.dumps(state), encoding="utf-8")
+        lessons = (
+            ask_teachers(config.teachers, parts.trained_on(), config.max_length, config.seed, folder / "lessons.npz")
+            if config.teachers
+            else None
+        )
+    network, tokenizer = finetune(parts, labels, config, backbone, folder / "trainer", lessons, tracker)
     minutes = round((time.monotonic() - began) / 60, 1)
+    if not processes.is_main_process:
+        return network, tokenizer, minutes
     save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, weights)
     mark.write_text(json.dumps({**state, "minutes": minutes}), encoding="utf-8")
     return network, tokenizer, minutes
 
 
-def _logits(
-    network: MessageClassifier,
-    tokenizer: PreTrainedTokenizerBase,
-    records: list[Record],
-    labels: tuple[str, ...],
-    config: TrainConfig,
-) -> Array:
-    rows = tokenized(records, labels, tokenizer, config.max_length, config.seed)
-    return predict_logits(network, rows, tokenizer)
-
-
-def _write_confusion(path: Path, labels: tuple[str, ...], matrix: list[list[int]]) -> None:
+def write_confusion(path: Path, figures: Mapping[str, Any]) -> None:
+    """Write the confusion matrix of `train.metrics.summary` as CSV, true classes down, predicted ones across."""
+    labels = figures["labels"]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["true \\ predicted", *labels])
-        writer.writerows([label, *row] for label, row in zip(labels, matrix, strict=True))
+        writer.writerows([label, *row] for label, row in zip(labels, figures["confusion"], strict=True))
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

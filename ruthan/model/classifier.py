@@ -22,6 +22,8 @@ from ruthan.taxonomy import BENIGN
 
 Floats = npt.NDArray[np.float64]
 
+_BEYOND = 2**31 - 1  # a token id that no embedding table has
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -62,30 +64,57 @@ class Classifier:
     """The network of one bundle, loaded once; safe to share between threads."""
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
-        """:raises BundleError: the network or the tokenizer cannot be loaded."""
+        """:raises BundleError: the network or the tokenizer cannot be loaded, or they do not fit each other."""
         self.info = bundle.info
+        self._folder = bundle.folder
         self.threads = threads or available_cores()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # errors are raised, and need not be printed too
+        # Both libraries raise plain Exception.
         try:
             self._tokenizer = Tokenizer.from_file(str(bundle.folder / TOKENIZER))
+        except Exception as error:
+            raise self._unusable(TOKENIZER, f"cannot be loaded: {_line(error)}") from error
+        try:
             self._session = onnxruntime.InferenceSession(
                 str(bundle.folder / MODEL), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # both libraries raise plain Exception
-            raise BundleError(f"cannot load the model in {bundle.folder}: {error}; reinstall ruthan") from error
-        for output in self._session.get_outputs():
-            if output.shape[-1] != len(self.info.labels):
-                raise BundleError(
-                    f"{bundle.folder}: {output.shape[-1]} network outputs for {len(self.info.labels)} labels; "
-                    "reinstall ruthan"
-                )
+        except Exception as error:
+            raise self._unusable(MODEL, f"cannot be loaded: {_line(error)}") from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
+        self._check_fit()
         self._harmless = self.info.labels.index(BENIGN)
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="ruthan")
+
+    def _check_fit(self) -> None:
+        """See to it that tokenizer, network and labels fit each other, at the cost of two very short texts."""
+        outputs = {output.name: output.shape for output in self._session.get_outputs()}
+        for name in ("logits", "contributions"):
+            width = (outputs.get(name) or [0])[-1]
+            if width != len(self.info.labels):
+                raise self._unusable(MODEL, f"{width} network outputs for {len(self.info.labels)} labels in {name}")
+        if self._tokenizer.num_special_tokens_to_add(False) != 2:
+            raise self._unusable(TOKENIZER, "a special token at either end of a text is needed")
+        first, *_, last = self._tokenizer.encode("").ids
+        highest = max(self._tokenizer.get_vocab(with_added_tokens=True).values())
+        logits = self._run((first, highest, last))
+        if not np.isfinite(logits).all():
+            raise self._unusable(MODEL, "the network gives no finite numbers")
+        # The look-up on quantised blocks takes every id beyond its table, gives the same for all, and says nothing.
+        try:
+            beyond = self._run((first, _BEYOND, last))
+        except BundleError:  # another look-up, that would have refused the highest id as well
+            return
+        if np.array_equal(logits, beyond):
+            raise self._unusable(TOKENIZER, f"token id {highest} is beyond the embedding table of {MODEL}")
+
+    def _unusable(self, file: str, fault: str) -> BundleError:
+        return BundleError(
+            f"{self._folder / file}: {fault}; restore the folder from where it came, or reinstall ruthan"
+        )
 
     def classify(self, texts: Sequence[str]) -> list[Prediction]:
         """Classify normalised texts, in the order given; equal texts are read once.
@@ -114,7 +143,7 @@ class Classifier:
             start = self._place(encoding.ids, ids)
         else:
             ids, start = windows[0], 1
-        [logits] = self._session.run(["contributions"], self._feed(ids))[0]
+        [logits] = self._ask("contributions", ids)
         inner = logits[1:-1].astype(np.float64)
         return Contributions(
             tuple(encoding.offsets[start : start + len(inner)]), inner, logits.astype(np.float64).mean(axis=0)
@@ -138,9 +167,23 @@ class Classifier:
         return list(dict.fromkeys((first, *inner[start : start + size], last) for start in starts))
 
     def _run(self, ids: tuple[int, ...]) -> npt.NDArray[np.float32]:
-        logits: npt.NDArray[np.float32] = self._session.run(["logits"], self._feed(ids))[0][0]
+        logits: npt.NDArray[np.float32] = self._ask("logits", ids)[0]
         return logits
 
-    @staticmethod
-    def _feed(ids: tuple[int, ...]) -> dict[str, Any]:
-        return {"input_ids": np.array([ids], np.int64), "attention_mask": np.ones((1, len(ids)), np.int64)}
+    def _ask(self, output: str, ids: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        """One output of the network for one window, itself the only one of its batch.
+
+        :raises BundleError: the network cannot read it, as when `window_tokens` is more than its positions.
+        """
+        feed = {"input_ids": np.array([ids], np.int64), "attention_mask": np.ones((1, len(ids)), np.int64)}
+        try:
+            found: npt.NDArray[np.float32] = self._session.run([output], feed)[0]
+        except Exception as error:  # the library raises plain Exception
+            size = f"{len(ids)} tokens (window_tokens is {self.info.window_tokens})"
+            raise self._unusable(MODEL, f"cannot read a window of {size}: {_line(error)}") from error
+        return found
+
+
+def _line(error: Exception) -> str:
+    """What a library says of an error, on one line."""
+    return " ".join(str(error).split())[:200]

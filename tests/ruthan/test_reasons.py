@@ -1,16 +1,24 @@
+import copy
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
+import numpy as np
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ruthan.errors import DataError
+from ruthan.model.classifier import Classifier, Prediction
+from ruthan.policy import Policy
 from ruthan.reasons import LANGUAGES, MOST, Case, Sentences, default_sentences
 from ruthan.resources import shipped
+from ruthan.scanner import Scanner
 from ruthan.taxonomy import BENIGN, default_taxonomy
 from ruthan.text.normalize import normalize
-from ruthan.verdict import Evidence
+from ruthan.verdict import Action, Evidence, Verdict
 
 REASONS, ADVICE = shipped("data", "reasons.yaml"), shipped("data", "advice.yaml")
 URGENT = Evidence("signal", "urgency", "", "ด่วน", 0, 4, {"strength": "weak"})
@@ -123,3 +131,75 @@ def test_a_malformed_file_is_refused(tmp_path: Path, file: str, change: object, 
     paths[file].write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     with pytest.raises(DataError, match=complaint):
         Sentences(paths["reasons"], paths["advice"], default_taxonomy())
+
+
+ODD = {
+    "empty": "",
+    "blanks": " \t\n\u3000\u200b ",
+    "emoji": "😀🎉💰🇹🇭👨\u200d👩\u200d👧",
+    "one emoji": "🔥",
+    "half a character": "\ud83d",
+    "half a character in a word": "โอน\ud83dด่วน",
+    "null": "\x00",
+    "20,000 characters": ("โอนด่วน " * 2_500),
+    "20,000 blanks": " " * 20_000,
+    "a plea": "ช่วยด้วย เขาไม่ให้ออก พาสปอร์ตเขาเก็บไปหมดแล้ว",
+}
+RISK = st.one_of(st.sampled_from([0.0, 1e-300, 0.5, 1.0]), st.floats(0, 1))
+POLICIES = st.builds(
+    lambda risks, needs_help: Policy("any", min(risks), max(risks), needs_help),
+    st.tuples(RISK, RISK),
+    st.sampled_from(get_args(Action)),
+)
+
+
+class Fixed(Classifier):
+    """Gives every text the same probabilities."""
+
+    def __init__(self, real: Classifier, probabilities: list[float]) -> None:
+        self.info = real.info
+        self._prediction = Prediction(np.array(probabilities) / sum(probabilities), 1)
+
+    def classify(self, texts: object) -> list[Prediction]:
+        return [self._prediction for _ in list(texts)]  # type: ignore[call-overload]
+
+
+def check(verdict: Verdict) -> None:
+    assert 1 <= len(verdict.reasons) <= MOST
+    assert len(verdict.reasons) == len(verdict.reasons_en)
+    assert len(verdict.advice) == len(verdict.advice_en)
+    if verdict.action != "allow":
+        assert verdict.advice or not verdict.windows  # only where there was nothing to read is there nothing to advise
+
+
+@settings(deadline=None)  # the first text waits for word lists to be read
+@given(
+    policy=POLICIES,
+    probabilities=st.lists(st.floats(1e-9, 1), min_size=16, max_size=16),
+    text=st.one_of(st.sampled_from([text for text in ODD.values() if len(text) < 20_000]), st.text(st.characters())),
+)
+def test_any_policy_gives_a_verdict_whatever_the_text_and_the_network_say(
+    scanner: Scanner, policy: Policy, probabilities: list[float], text: str
+) -> None:
+    changed = copy.copy(scanner)
+    changed.policy, changed.classifier = policy, Fixed(scanner.classifier, probabilities)
+    check(changed.scan(text))
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=list(ODD))
+@pytest.mark.parametrize("thresholds", [(0, 0), (0, 1), (1, 1)])
+def test_odd_texts_get_a_verdict_at_the_ends_of_the_scale(
+    scanner: Scanner, thresholds: tuple[float, float], text: str
+) -> None:
+    changed = copy.copy(scanner)
+    changed.policy = Policy("edge", *thresholds)
+    check(changed.scan(text))
+
+
+@pytest.mark.parametrize("text", [ODD["empty"], ODD["blanks"]])
+def test_an_empty_message_that_is_reviewed_is_said_to_be_empty_and_gets_no_advice(scanner: Scanner, text: str) -> None:
+    changed = copy.copy(scanner)
+    changed.policy = Policy("all", 0, 1)
+    verdict = changed.scan(text)
+    assert (verdict.action, verdict.label, verdict.advice, verdict.advice_en) == ("review", BENIGN, (), ())
+    assert verdict.reasons[0] == "ข้อความว่าง ไม่มีตัวอักษรให้ตรวจ"

@@ -1,16 +1,27 @@
 import json
+import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
+import yaml
 from safetensors import safe_open
 
 from ruthan.model.bundle import read_bundle
+from ruthan.policy import read_policy
 from ruthan.scanner import Scanner
 from train.__main__ import main
 from train.config import TrainConfig
 from train.errors import CorpusError, ExportError
-from train.run import run, training_passes
+from train.finetune import last_checkpoint
+from train.parts import read_parts
+from train.run import run
+
+ROOT = Path(__file__).parents[2]
+TOLERANCE = 1e-5  # of a weight: what a run that was killed may differ by from one that was not
 
 
 def test_a_run_leaves_bundle_weights_metrics_and_confusion(smoke_run: Path) -> None:
@@ -23,6 +34,16 @@ def test_a_run_leaves_bundle_weights_metrics_and_confusion(smoke_run: Path) -> N
     assert metrics["drift"]["texts"] > 100
     assert len((smoke_run / "confusion.csv").read_text(encoding="utf-8").splitlines()) == 17
     assert not (smoke_run / "bundle.partial").exists()
+
+
+def test_a_run_leaves_what_tells_how_it_came_about(smoke_run: Path, smoke_config: TrainConfig) -> None:
+    read = {name: json.loads((smoke_run / f"{name}.json").read_text("utf-8")) for name in ("data", "environment")}
+    assert len(read["data"][str(Path(smoke_config.corpus[0]) / "short.jsonl")]) == 64
+    assert read["environment"]["libraries"]["torch"].startswith("2.")
+    curves = json.loads((smoke_run / "curves.json").read_text(encoding="utf-8"))
+    assert {"loss", "eval_auc"} <= {key for point in curves for key in point}
+    assert read_policy(smoke_run / "policy.yaml").name == "smoke"
+    assert read_bundle(smoke_run / "bundle-float").info.name == "smoke-float"
 
 
 def test_the_bundle_of_a_run_scans(smoke_run: Path) -> None:
@@ -54,6 +75,38 @@ def test_a_run_that_stopped_after_training_goes_on_from_there(
     assert Scanner(model=folder / "bundle").scan(text) == Scanner(model=smoke_run / "bundle").scan(text)
 
 
+def test_a_run_that_was_killed_ends_as_one_that_was_not(
+    smoke_run: Path, smoke_config: TrainConfig, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    path = tmp_path / "smoke.yaml"
+    config = TrainConfig.from_dict({**smoke_config.to_dict(), "checkpoint_steps": 1})
+    path.write_text(yaml.safe_dump(config.to_dict()), encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "train", "run", str(path), "--out", str(folder)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    while last_checkpoint(folder / "trainer") is None:
+        assert process.poll() is None, "the run ended before its first checkpoint was seen"
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    seen = last_checkpoint(folder / "trainer")
+    assert seen is not None
+    assert not (folder / "trained.json").exists()
+    run(config, folder)
+    steps = [point["step"] for point in json.loads((folder / "curves.json").read_text("utf-8"))]
+    assert steps == sorted(steps)
+    with (
+        safe_open(smoke_run / "model.safetensors", "pt") as one,
+        safe_open(folder / "model.safetensors", "pt") as other,
+    ):
+        for name in one.keys():  # noqa: SIM118
+            assert (one.get_tensor(name) - other.get_tensor(name)).abs().max() < TOLERANCE
+
+
 def test_a_bundle_that_drifts_is_not_written(tmp_path: Path, smoke_config: TrainConfig) -> None:
     strict = TrainConfig.from_dict({**smoke_config.to_dict(), "limit": 32, "max_drift": 1e-9})
     with pytest.raises(ExportError, match=r"largest difference 0\.\d+ \(bound 1e-09\).*no bundle was written"):
@@ -79,7 +132,7 @@ def test_real_texts_are_mixed_in_and_named(tmp_path: Path, smoke_config: TrainCo
     bundle = read_bundle(run(config, tmp_path / "run"))
     assert bundle.info.training["trained_on"] == {"authored": 32, "real": 3}
     assert bundle.info.attribution.endswith("Trained also on texts of someone (MIT).")
-    first, second = training_passes([], config)
+    first, second = read_parts(config).passes
     assert {record.id for record in first} != {record.id for record in second}
 
 

@@ -33,6 +33,8 @@ def parser() -> argparse.ArgumentParser:
 
     audit = commands.add_parser("audit", help="rank probable label errors and texts that are alike, for review")
     audit.add_argument("--most", type=int, default=50, metavar="N", help="show so many of each (default: 50)")
+    audit.add_argument("--out", type=Path, metavar="FILE", help="write the doubtful labels to a CSV and print no text")
+    audit.add_argument("--texts", action="store_true", help="with --out: a column with the texts too")
 
     split = commands.add_parser("hold-out", help="choose texts for judging, whole near-duplicate families at a time")
     split.add_argument("files", type=Path, nargs="+", help="JSON lines with a text; near-duplicates count across files")
@@ -94,8 +96,19 @@ def _add(options: argparse.Namespace) -> int:
 
 
 def _audit(options: argparse.Namespace) -> int:
-    from train.corpus.audit import alike_texts, doubtful_labels
+    from train.corpus.audit import alike_texts, doubtful_labels, doubtful_rows
+    from train.corpus.spreadsheet import write_table
 
+    if options.most < 1:
+        raise ConfigError(f"--most is {options.most}; expected at least 1")
+    if options.texts and options.out is None:
+        raise ConfigError("--texts belongs to --out FILE; without it the texts are shown anyway")
+    if options.out is not None:
+        rows = doubtful_rows(options.corpus, options.most, options.texts)
+        columns = ("place", "id", "label", "suggested", "confidence", *(["text"] if options.texts else []))
+        write_table(options.out, columns, rows)
+        print(f"{len(rows)} doubtful labels in {options.out}")
+        return 0
     print("# Labels to look at again: place, id, label given, label suggested, confidence in the label given, text\n")
     for doubt in doubtful_labels(options.corpus)[: options.most]:
         record = doubt.record

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from reprlib import repr as shown  # cut where it is long
 from typing import Any
 
 from ruthan.dumps.encoding import UNDECODABLE, detect_encoding
@@ -24,11 +25,14 @@ from train.corpus.records import (
     read_lines,
     record_line,
 )
+from train.corpus.spreadsheet import unguarded
 from train.errors import CorpusError
 
 NEAR = 0.5
+LONGEST_HEADER = 1_000  # characters in which the delimiter is looked for
 
 _DEFAULTS = {"kind": None, "lang": "th", "channel": "chat", "pair": None, "hard": False}
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _FIELDS = ("text", "label", "kind", "lang", "channel", "family", "pair", "hard", "flags")
 
 
@@ -53,7 +57,9 @@ def add(
 
     Each row needs `text` and `label`; `kind` too if benign. `lang`, `channel`, `hard`, `flags`, `pair` and `family`
     are taken where they are given. A text near one of the `corpus` or of `target` joins its family. Left out, and
-    named, are texts whose letters stand there already, the fifth of a family, and those in `held_out` (digests).
+    named, are texts whose letters stand there already, the fifth of a family, those in `held_out` (digests), and rows
+    whose label is still empty. In a CSV, which may be divided by commas, semicolons or tabs, other columns are passed
+    over, and the apostrophe that keeps a text from being a formula is taken away, see `train.corpus.spreadsheet`.
 
     :raises CorpusError: naming the line and field of the first row that cannot be filed; nothing has been written.
     """
@@ -103,6 +109,9 @@ class _Filing:
 
     def take(self, place: str, row: Mapping[str, Any], origin: str) -> None:
         """Accept a row, leave it out, or raise."""
+        if "label" in row and row["label"] in ("", None):
+            self.left_out.append(f"{place}: it has no label yet")
+            return
         written = row.get("text")
         if not isinstance(written, str):
             raise CorpusError(f"{place}: text must be a text")
@@ -192,12 +201,13 @@ def _rows(source: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     text = data.decode(detect_encoding(data).name, "ruthan-undecodable")
     if UNDECODABLE in text:
         raise CorpusError(f"{source} has bytes that are no text in its encoding; save it as UTF-8")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    delimiter = _delimiter(io.StringIO(text, newline="").readline())
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     first = 1
     try:
         header = [name.strip() for name in next(reader, [])]
         if not {"text", "label"} <= set(header):
-            raise CorpusError(f"{source}:1: a header with text and label is needed; it has {len(header)} other columns")
+            raise CorpusError(f"{source}:1: a header with text and label is needed; it has {_columns(header)}")
         if doubled := [name for name, count in Counter(header).items() if count > 1 and name in _FIELDS]:
             raise CorpusError(f"{source}:1: the column {doubled[0]} stands twice; rename one")
         while True:
@@ -210,14 +220,35 @@ def _rows(source: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 continue
             if len(cells) != len(header):
                 raise CorpusError(
-                    f"{place}: {len(cells)} cells where the header has {len(header)}; is a text with a comma unquoted?"
+                    f"{place}: {len(cells)} cells where the header has {len(header)}; "
+                    f"is a text with a {_DELIMITERS[delimiter]} unquoted?"
                 )
             yield (
                 place,
-                {name: _cell(name, cell) for name, cell in zip(header, cells, strict=True) if name in _FIELDS and cell},
+                {
+                    name: _cell(name, cell)
+                    for name, cell in zip(header, cells, strict=True)
+                    if name in _FIELDS and (cell or name == "label")
+                },
             )
     except csv.Error as error:
         raise CorpusError(f"{source}:{first}: {error}; is a quote missing?") from error
+
+
+def _delimiter(header: str) -> str:
+    """What divides the columns: spreadsheets write semicolons where the comma is the decimal sign."""
+    try:
+        # Of the header only, since a text may hold any of them; and not of a long line, which is none.
+        return csv.Sniffer().sniff(header[:LONGEST_HEADER], "".join(_DELIMITERS)).delimiter
+    except csv.Error:  # a single column, or nothing
+        return ","
+
+
+def _columns(header: list[str]) -> str:
+    """The columns, named if one is a field's; else the line may be a message, and is only counted."""
+    if not set(header) & set(_FIELDS):
+        return f"{len(header)} other columns"
+    return f"the columns {', '.join(map(shown, header[:20]))}{', …' if len(header) > 20 else ''}"
 
 
 def _cell(field: str, value: str) -> Any:
@@ -226,4 +257,4 @@ def _cell(field: str, value: str) -> Any:
         return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(value.lower(), value)
     if field == "flags":
         return [flag.strip() for flag in value.replace(";", ",").split(",") if flag.strip()]
-    return value.strip() if field != "text" else value
+    return unguarded(value) if field == "text" else value.strip()

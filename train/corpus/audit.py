@@ -6,6 +6,7 @@ python -m train.corpus audit
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from cleanlab.filter import find_label_issues
@@ -77,6 +78,24 @@ def doubtful_labels(paths: Iterable[Path]) -> list[Doubt]:
         Doubt(placed[at][0], records[at], str(labels[probabilities[at].argmax()]), float(confidence[at]))
         for at in issues
         if probabilities[at].argmax() != classes[at]
+    ]
+
+
+def doubtful_rows(paths: Iterable[Path], most: int, texts: bool = False) -> list[dict[str, Any]]:
+    """The `most` most doubtful labels as plain rows: `place`, `id`, `label`, `suggested` and `confidence`, 0 to 1.
+
+    With `texts` also the `text`.
+    """
+    return [
+        {
+            "place": doubt.place,
+            "id": doubt.record.id,
+            "label": doubt.record.label,
+            "suggested": doubt.suggested,
+            "confidence": round(doubt.confidence, 4),
+            **({"text": doubt.record.text} if texts else {}),
+        }
+        for doubt in doubtful_labels(paths)[:most]
     ]
 
 

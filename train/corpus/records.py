@@ -21,6 +21,7 @@ CHANNELS = ("sms", "rcs", "line_broadcast", "chat", "post", "comment", "listing"
 LANGUAGES = ("th", "en", "zh", "my", "lo", "km", "vi", "th-en", "th-karaoke", "hi", "tl", "ms", "ru")
 LARGEST_FAMILY = 4  # a text and three paraphrases
 LONGEST_TEXT = 20_000  # characters; a message, not a book
+UNLABELLED = "unlabelled"  # the label of a text that has none and that a teacher is to judge
 FLAGS = ("needs_help", "quoted_lure", "illegal_recruitment")
 
 

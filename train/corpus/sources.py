@@ -4,6 +4,7 @@ A source is a JSON lines file, or a data set on the Hugging Face hub, whose rows
 a corpus record. What a row lacks, the source's defaults supply.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any
 from ruthan.taxonomy import BENIGN, default_taxonomy
 from train.corpus.identifiers import revive_numbers
 from train.corpus.near_duplicates import text_digest
-from train.corpus.records import CHANNELS, LANGUAGES, Record, read_lines
+from train.corpus.records import CHANNELS, LANGUAGES, UNLABELLED, Record, read_lines
 from train.corpus.splits import read_digests
 from train.errors import ConfigError, CorpusError
+from train.slots import FILLERS, SLOT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +27,11 @@ class Source:
     :param path: a JSON lines file, or the id of a data set on the hub, `owner/name`.
     :param weight: how often each row is seen in a pass over the corpus; 0.1 takes another tenth of the rows each time.
     :param label: the label of rows that have none; null leaves such rows out.
-    :param kinds: a row's own `kind` to our kind of benign; rows of any other kind are left out. Empty: all are taken,
+    :param kinds: a row's own `kind` to our kind of benign; rows of any other kind have no label. Empty: all are taken,
         as kind `other` unless theirs is one of ours.
+    :param unlabelled: whether rows without a label are read too, for a teacher to label.
     :param held_out: a list of digests (`data/splits/`) of texts that are kept for judging and never trained on.
+    :param calibration: a list of digests of texts that are kept for calibration and thresholds.
     :param text_field: the field of the text.
     :param lang: language of rows that name none.
     :param channel: channel of rows that name none.
@@ -40,7 +44,9 @@ class Source:
     weight: float = 1.0
     label: str | None = None
     kinds: Mapping[str, str] | None = None
+    unlabelled: bool = False
     held_out: str | None = None
+    calibration: str | None = None
     text_field: str = "text"
     lang: str = "th"
     channel: str = "sms"
@@ -57,6 +63,8 @@ class Source:
         self._check("kinds", known, f"their kind: one of {', '.join(taxonomy.kinds)}")
         self._check("lang", self.lang in LANGUAGES, ", ".join(LANGUAGES))
         self._check("channel", self.channel in CHANNELS, ", ".join(CHANNELS))
+        for name in ("text_field", "split"):
+            self._check(name, bool(getattr(self, name)), "a name")
 
     def _check(self, field: str, fits: bool, expected: str) -> None:
         if not fits:
@@ -74,7 +82,11 @@ class Source:
         if unknown := sorted(set(map(str, values)) - set(known)):
             raise ConfigError(f"source {values['path']}: unknown field {', '.join(unknown)}; known: {', '.join(known)}")
         for name, value in values.items():
-            fits = {"weight": isinstance(value, int | float), "kinds": value is None or isinstance(value, Mapping)}
+            fits = {
+                "weight": isinstance(value, int | float) and not isinstance(value, bool),
+                "kinds": value is None or isinstance(value, Mapping),
+                "unlabelled": isinstance(value, bool),
+            }
             if not fits.get(name, value is None or isinstance(value, str)):
                 raise ConfigError(f"source {values['path']}: {name} is {value!r}")
         return cls(**values)
@@ -83,7 +95,8 @@ class Source:
 def read_source(source: Source, seed: int, held_out: frozenset[str] = frozenset()) -> list[Record]:
     """The records of a source, without what is held out, by its own list or in `held_out`, and without exact repeats.
 
-    Numbers that a publisher masked by a leading 000 get other invented digits, drawn from `seed` and the text.
+    An id is the name of the source, a colon and the digest of the text as it stood there. Numbers that a publisher
+    masked by a leading 000 get other invented digits, drawn from `seed` and the text.
 
     :raises CorpusError: the source cannot be read, a row has no text or an unknown label, or nothing is left.
     """
@@ -97,13 +110,14 @@ def read_source(source: Source, seed: int, held_out: frozenset[str] = frozenset(
         text = text.encode("utf-8", "replace").decode().replace("\x00", " ")  # half an emoji becomes a question mark
         label = row["label"] if isinstance(row.get("label"), str) else source.label
         kind = row.get("kind")
-        if source.kinds is not None and label == BENIGN:
+        if source.kinds and label == BENIGN:
             kind = source.kinds.get(kind) if isinstance(kind, str) else None
-            if kind is None:
-                continue
-        if label is None or not text.strip():
+            label = None if kind is None else label
+        if label is None:
+            label = UNLABELLED
+        if (label == UNLABELLED and not source.unlabelled) or not text.strip():
             continue
-        if label not in taxonomy.labels:
+        if label not in {*taxonomy.labels, UNLABELLED}:
             raise CorpusError(f"{place}: unknown label {label!r}; known are: {', '.join(taxonomy.labels)}")
         digest = text_digest(text)
         if digest in held_out or digest in records:
@@ -111,7 +125,7 @@ def read_source(source: Source, seed: int, held_out: frozenset[str] = frozenset(
         name = f"{Path(source.path).stem}:{digest}"
         records[digest] = Record(
             id=name,
-            text=revive_numbers(text, Random(f"{seed}:{digest}")),
+            text=revive_numbers(SLOT.sub(_known_slot, text), Random(f"{seed}:{digest}")),
             label=label,
             kind=(kind if kind in taxonomy.kinds else "other") if label == BENIGN else None,
             lang=row["lang"] if row.get("lang") in LANGUAGES else source.lang,
@@ -124,6 +138,11 @@ def read_source(source: Source, seed: int, held_out: frozenset[str] = frozenset(
     if not records:
         raise CorpusError(f"source {source.path}: no row to train on; see label, kinds and held_out of the source")
     return list(records.values())
+
+
+def _known_slot(match: re.Match[str]) -> str:
+    """A slot as it is; what only looks like one, such as a template's `{name}`, in parentheses."""
+    return match[0] if match[1] in FILLERS else f"({match[0][1:-1]})"
 
 
 def _rows(source: Source) -> Iterator[tuple[str, Mapping[str, Any]]]:

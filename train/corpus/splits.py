@@ -42,7 +42,7 @@ def groups(records: Sequence[Record]) -> dict[str, str]:
 
 
 def read_digests(path: Path) -> frozenset[str]:
-    """The texts, named by `text_digest`, that a list in `data/splits/` holds out for judging.
+    """The texts, named by `text_digest`, that a list in `data/splits/` keeps for judging or for calibration.
 
     :raises CorpusError: the list cannot be read or holds something else.
     """

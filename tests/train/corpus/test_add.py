@@ -81,6 +81,32 @@ def test_a_spreadsheet_is_filed_whatever_its_encoding(tmp_path: Path, corpus: Pa
     assert (record.kind, record.hard, record.flags) == ("other", True, ("needs_help",))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp874"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_spreadsheet_may_be_divided_by_commas_semicolons_or_tabs(
+    tmp_path: Path, corpus: Path, encoding: str, delimiter: str, quote: str
+) -> None:
+    path = tmp_path / "reviewed.csv"
+    text = 'ด่วน; โอน, เลย\tนะ ""จริง""'
+    rows = [
+        [f"{quote}{name}{quote}" for name in ("why", "text", "label", "kind", "flags")],
+        ["x", f'"{text}"', "benign", "other", '"needs_help;quoted_lure"'],
+        ["", "สวัสดีค่ะ", "benign", "other", ""],
+    ]
+    path.write_bytes("\r\n".join(map(delimiter.join, rows)).encode(encoding))
+    first, second = add(path, [corpus], corpus / "x.jsonl", "x").records
+    assert first.text == 'ด่วน; โอน, เลย\tนะ "จริง"'
+    assert (first.kind, first.flags, second.text) == ("other", ("needs_help", "quoted_lure"), "สวัสดีค่ะ")
+
+
+def test_only_the_header_says_what_divides_the_columns(tmp_path: Path, corpus: Path) -> None:
+    path = tmp_path / "reviewed.csv"
+    path.write_text("text;label\nโอน,ด่วน,เลย,นะ;loan\nกู้,ได้,ทุก,คน;loan\n", encoding="utf-8")
+    filed = add(path, [corpus], corpus / "x.jsonl", "x").records
+    assert [record.text for record in filed] == ["โอน,ด่วน,เลย,นะ", "กู้,ได้,ทุก,คน"]
+
+
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
@@ -104,6 +130,33 @@ def test_one_bad_row_and_nothing_is_written(tmp_path: Path, corpus: Path, row: d
         add(source, [corpus], corpus / "old.jsonl", "x")
     assert (corpus / "old.jsonl").read_bytes() == before
     assert sorted(path.name for path in corpus.iterdir()) == ["old.jsonl"]
+
+
+def test_a_row_without_a_label_yet_is_left_out_by_name(tmp_path: Path, corpus: Path) -> None:
+    source = new(
+        tmp_path,
+        {"text": "รอก่อน", "label": ""},
+        {"text": "ด้วย", "label": None},
+        {"text": "รับซื้อบัญชีม้า", "label": "mule_account"},
+    )
+    filed = add(source, [corpus], corpus / "x.jsonl", "x")
+    assert filed.left_out == [f"{source}:1: it has no label yet", f"{source}:2: it has no label yet"]
+    assert [record.label for record in filed.records] == ["mule_account"]
+
+
+def test_a_row_that_lacks_the_field_label_is_an_error(tmp_path: Path, corpus: Path) -> None:
+    with pytest.raises(CorpusError, match=":1: missing field label"):
+        add(new(tmp_path, {"text": "รอก่อน", "lable": "loan"}), [corpus], corpus / "x.jsonl", "x")
+
+
+def test_a_spreadsheet_gives_back_texts_that_look_like_formulas(tmp_path: Path, corpus: Path) -> None:
+    path = tmp_path / "reviewed.csv"
+    path.write_text(
+        "text,label,kind,why\n'=ข่าวดี,benign,other,x\n-ลดราคา,benign,marketing,y\nรอ, ,,z\n", encoding="utf-8"
+    )
+    filed = add(path, [corpus], corpus / "x.jsonl", "x")
+    assert [record.text for record in filed.records] == ["=ข่าวดี", "-ลดราคา"]
+    assert filed.left_out == [f"{path}:4: it has no label yet"]
 
 
 def test_a_name_that_was_ever_used_is_not_given_again(tmp_path: Path, corpus: Path) -> None:
@@ -130,6 +183,20 @@ def test_a_text_held_out_for_judging_is_left_out_with_its_link_or_without(tmp_pa
         ('"text,label\n', ":1: unexpected end of data"),
         ("คุณสมชาย 1234567890123,benign\n", ":1: a header with text and label is needed; it has 2 other columns$"),
         ("", ":1: a header"),
+        (
+            "text;lable;why\nก;loan;x\n",
+            ":1: a header with text and label is needed; it has the columns 'text', 'lable', 'why'$",
+        ),
+        ("text:label\nก:loan\n", ":1: a header with text and label is needed; it has 1 other columns$"),
+        ("label\nloan\n", "it has the columns 'label'$"),
+        ("label" + ",x" * 5_000 + "\n", r"it has the columns 'label'(, 'x'){19}, …$"),
+        ("label;" + "y" * 5_000 + "\n", r"it has the columns 'label', 'y{12}\.\.\.y{13}'$"),
+        (
+            "text;label\nแม่บอกว่า; อย่าลืม;loan\n",
+            ":2: 3 cells where the header has 2; is a text with a semicolon unquoted",
+        ),
+        ("text\tlabel\nก\tข\tloan\n", ":2: 3 cells where the header has 2; is a text with a tab unquoted"),
+        ("text;text;label\nก;ข;loan\n", ":1: the column text stands twice"),
     ],
 )
 def test_a_table_that_would_lose_text_is_refused(tmp_path: Path, corpus: Path, table: str, complaint: str) -> None:
