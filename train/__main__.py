@@ -12,6 +12,8 @@ from typing import Any
 from ruthan.errors import RuthanError
 from train.errors import ConfigError, TrainError, explained
 
+MOST_DOUBTS = 50  # in a report
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line, one sub-command a stage."""
@@ -61,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--reviews-per-day", type=int, default=200, metavar="N", help="messages that a reviewer reads in a day"
     )
+    evaluate.add_argument("--audit", action="store_true", help="add the labels of the corpus that a model doubts most")
     evaluate.add_argument("--no-texts", action="store_true", help="quote no message in the report")
     evaluate.add_argument(
         "--out", type=Path, metavar="DIR", help="folder of the report (default: runs/evaluations/<bundle name>)"
@@ -135,12 +138,17 @@ def _run(options: argparse.Namespace) -> None:
     from transformers.utils import logging
 
     from train.config import read_config
+    from train.evaluation.report import write_report
+    from train.evaluation.run import evaluate_run
     from train.run import run
 
     logging.set_verbosity_error()
     config = read_config(options.config, options.set)
-    bundle = run(config, options.out or Path("runs") / config.name)
-    print(f"bundle: {bundle}")
+    folder = options.out or Path("runs") / config.name
+    bundle = run(config, folder)
+    if bundle is not None:
+        report = write_report(folder / "evaluation", evaluate_run(folder))
+        print(f"bundle: {bundle}\nreport: {report}")
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -151,6 +159,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from ruthan.model.bundle import read_bundle
     from ruthan.policy import default_policy, read_policy
     from train.card import evaluation_sections
+    from train.corpus.audit import doubtful_rows
     from train.evaluation.judges import call_panel
     from train.evaluation.measure import Setting
     from train.evaluation.report import report_folder, write_report
@@ -181,6 +190,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     result = evaluate(
         panel, files, setting, options.assume, options.challenge, options.against_classes, not options.no_texts
     )
+    if options.audit:
+        corpus = [Path(path) for path in panel.info.training["config"]["corpus"]]
+        result["doubts"] = doubtful_rows(corpus, MOST_DOUBTS, texts=not options.no_texts)
     report = write_report(folder, result)
     print(*evaluation_sections(for_card(result)), sep="\n\n")
     if options.card:

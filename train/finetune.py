@@ -28,6 +28,7 @@ from transformers import (
 from ruthan.model.classifier import softmax
 from train.batches import NO_LABEL, in_batches, tokenized
 from train.config import TrainConfig
+from train.corpus.records import Record
 from train.distil import Lessons
 from train.errors import CorpusError
 from train.metrics import summary
@@ -38,6 +39,7 @@ from train.tracking import Tracker
 
 PROBE_STRENGTH = 0.02  # inverse regularisation of the probe; weak, as it is fitted to far more features than it needs
 SAMPLE = 2_000  # texts that show how the features of a network with fewer layers spread
+CURVE_TEXTS = 2_000  # that are judged at the end of each pass
 ABSENT_CLASS_BIAS = -5.0  # logit of a class that no training text has
 
 _TOKENS = ("input_ids", "attention_mask", "labels")
@@ -229,12 +231,13 @@ def finetune(
         save_steps=config.checkpoint_steps,
         save_total_limit=2,
         report_to=[],
+        ddp_find_unused_parameters=False,
     )
     trainer = _Trainer(
         model=network,
         args=arguments,
         train_dataset=rows,
-        eval_dataset=tokenized(parts.calibration, labels, tokenizer, config.max_length, config.seed),
+        eval_dataset=_on_the_way(parts.calibration, labels, tokenizer, config),
         compute_metrics=lambda answers: curve_point(answers, labels),
         data_collator=_Collator(tokenizer, lessons),
         config=config,
@@ -247,6 +250,15 @@ def finetune(
     # Drops the autocast that the trainer wrapped around `forward`: what is exported and compared is float32.
     trained: MessageClassifier = trainer.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
     return trained.cpu().eval(), tokenizer
+
+
+def _on_the_way(
+    calibration: Sequence[Record], labels: Sequence[str], tokenizer: PreTrainedTokenizerBase, config: TrainConfig
+) -> Dataset:
+    """Calibration texts for the curves: some of them if they are many, the short ones first to save padding."""
+    some = Random(config.seed).sample(list(calibration), min(CURVE_TEXTS, len(calibration)))
+    rows = tokenized(some, labels, tokenizer, config.max_length, config.seed)
+    return rows.select(np.argsort(rows["length"], kind="stable"))
 
 
 def starting_network(

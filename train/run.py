@@ -32,9 +32,9 @@ from train.backbone import build_backbone
 from train.batches import predict_logits, tokenized
 from train.calibrate import fit_calibration
 from train.config import OFFLINE, TrainConfig
-from train.corpus.records import Record, corpus_digest, corpus_files
+from train.corpus.records import Record, corpus_digest, corpus_files, record_line
 from train.distil import ask_teachers
-from train.errors import ExportError
+from train.errors import CorpusError, ExportError
 from train.export import Drift, finish_bundle, measure_drift, write_model_files
 from train.finetune import finetune, starting_network
 from train.hub import write_hub_folder
@@ -58,19 +58,22 @@ ATTRIBUTION = {
 Array = npt.NDArray[Any]
 
 
-def run(config: TrainConfig, folder: Path) -> Path:
-    """Carry out a run in `folder` and return the folder of the finished bundle, `folder/bundle`.
+def run(config: TrainConfig, folder: Path) -> Path | None:
+    """Carry out a run in `folder` and return the folder of the finished bundle, `folder/bundle`; of several processes
+    only the first writes, and the others return None.
 
     A run that was killed goes on from its last checkpoint, or after training, if configuration and texts are still the
     same. What it leaves, besides: `config.yaml`, `data.json` (digests of every file of texts), `environment.json`,
-    `curves.json`, `model.safetensors` (float weights), `policy.yaml`, `metrics.json`, `confusion.csv`, `bundle-float`
-    (the bundle in 32 bits), and `hub`, a folder to publish and to train further.
+    `curves.json`, `model.safetensors` (float weights), `policy.yaml`, `metrics.json`, `confusion.csv`, `test.jsonl`
+    (texts of the corpus that it was not trained on), `bundle-float` (the bundle in 32 bits), and `hub`, a folder to
+    publish and to train further.
 
-    :raises TrainError: a record breaks a rule, the backbone cannot be loaded, or the bundle would drift; nothing
-        that looks like a finished bundle is left behind.
+    :raises TrainError: a record breaks a rule, a class has no text, the backbone cannot be loaded, or the bundle would
+        drift; nothing that looks like a finished bundle is left behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
     parts = read_parts(config)
+    _check_classes(parts, config)
     processes = PartialState(cpu=not torch.cuda.is_available())  # several under `accelerate launch`, else this one
     if processes.is_main_process:
         for name in (BUNDLE, FLOAT_BUNDLE, HUB):
@@ -82,7 +85,7 @@ def run(config: TrainConfig, folder: Path) -> Path:
         tracker.settings(config.to_dict())
         network, tokenizer, minutes = _trained(parts, config, folder, tracker, processes)
         if not processes.is_main_process:
-            return folder / BUNDLE
+            return None
         temperature, judged = _calibrated(network, tokenizer, parts, config)
         held_out = {name: part.summary() for name, part in judged.items()}
         write_policy(folder / "policy.yaml", judged["calibration"].points(), config.name)
@@ -91,9 +94,22 @@ def run(config: TrainConfig, folder: Path) -> Path:
         drift = _export(
             network, tokenizer, info, judged, config, folder, {"held_out": held_out["test"], "minutes": minutes}
         )
+        (folder / "test.jsonl").write_text("".join(map(record_line, parts.test)), encoding="utf-8")
         _write_json(folder / "metrics.json", {**held_out, "drift": asdict(drift)})
         tracker.figures({f"test_{name}": held_out["test"][name] for name in TRACKED} | {"minutes": minutes})
     return folder / BUNDLE
+
+
+def _check_classes(parts: Parts, config: TrainConfig) -> None:
+    """:raises CorpusError: a class has no training text, in a run that starts anew and is no trial on a few texts."""
+    if config.start is not None or config.limit is not None:
+        return
+    seen = {record.label for record in parts.passes[0]}
+    if absent := [label for label in default_taxonomy().labels if label not in seen]:
+        raise CorpusError(
+            f"no training text is labelled {', '.join(absent)}; add some (python -m train.corpus add), or go on from a "
+            "model that knows the class (start: models/ruthan-e5s)"
+        )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,19 @@ def test_an_empty_part_stops_the_run_before_training(tmp_path: Path, smoke_confi
         run(config, tmp_path / "run")
 
 
+def test_a_class_without_a_training_text_stops_the_run_before_training(
+    tmp_path: Path, smoke_config: TrainConfig
+) -> None:
+    lines = (Path(smoke_config.corpus[0]) / "short.jsonl").read_text(encoding="utf-8").splitlines()
+    kept = [{**json.loads(line), "pair": None} for line in lines if '"label": "spam"' not in line]
+    corpus = tmp_path / "c.jsonl"
+    corpus.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
+    config = TrainConfig.from_dict({**smoke_config.to_dict(), "corpus": [str(corpus)], "limit": None})
+    with pytest.raises(CorpusError, match="no training text is labelled .*spam; add some"):
+        run(config, tmp_path / "run")
+    assert not (tmp_path / "run" / "begun.json").exists()
+
+
 def test_real_texts_are_mixed_in_and_named(tmp_path: Path, smoke_config: TrainConfig) -> None:
     path = tmp_path / "real.jsonl"
     texts = [f"พัสดุหมายเลข 000123456789 ถึง{place}แล้ว" for place in ("บ้าน", "ร้าน", "ตึก", "วัด", "สวน", "ค่าย")]
@@ -154,3 +168,53 @@ def test_an_error_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.Cap
     error = capsys.readouterr().err
     assert error.startswith("error: cannot read")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(ENOSPC, "No space left on device"), "the disk is full; free some space"),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), "the disk is full; free some space"),
+        (MemoryError(), "too little memory; lower batch_size"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+            "too little memory",
+        ),
+        (PermissionError(13, "Permission denied", "/runs"), "Permission denied: /runs; give another folder"),
+        (KeyboardInterrupt(), "stopped; a run or a study goes on"),
+    ],
+)
+def test_what_the_machine_lacks_is_one_line_and_a_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, reason: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("train.run.run", fail)
+    assert main(["run", str(ROOT / "train/configs/smoke.yaml")]) in (2, 130)
+    shown = capsys.readouterr().err
+    assert reason in shown
+    assert shown.count("\n") == 1
+
+
+def test_a_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr("train.run.run", fail)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        main(["run", str(ROOT / "train/configs/smoke.yaml")])
+
+
+def test_a_disk_that_fills_while_the_bundle_is_written_leaves_no_bundle(
+    smoke_run: Path, smoke_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("train.run.write_hub_folder", fail)
+    with pytest.raises(OSError, match="No space left"):
+        run(smoke_config, folder)
+    assert not any((folder / name).exists() for name in ("bundle", "bundle-float", "hub"))
