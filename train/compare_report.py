@@ -1,17 +1,15 @@
 """Show a comparison of two bundles: at the terminal, as one HTML file, and as JSON."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from ruthan.batch.table import printable
 from train.compare import Comparison, Judgement, McNemar, Truth
 from train.errors import ConfigError
+from train.pages import templates, write_page
 
 SHOWN = 20  # groups at the terminal; the files hold all
 
@@ -115,13 +113,7 @@ def write_report(comparison: Comparison, bundles: Mapping[str, str], source: str
     :param bundles: what to call the `old` and the `new` bundle.
     :raises ConfigError: a file cannot be written.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(Path(__file__).parent)
     environment.filters["figure"] = _figure
     environment.filters["tested"] = _tested
     overall = overall_rows(comparison.truth) if comparison.truth else {}
@@ -129,17 +121,4 @@ def write_report(comparison: Comparison, bundles: Mapping[str, str], source: str
         comparison=comparison, bundles=bundles, source=source, overall=overall
     )
     content: dict[str, Any] = {"bundles": dict(bundles), "on": source, **asdict(comparison)}
-    _write(path, page, "replace")
-    # A lone surrogate becomes its own JSON escape.
-    _write(twin(path), json.dumps(content, ensure_ascii=False, indent=1) + "\n", "backslashreplace")
-
-
-def _write(path: Path, text: str, errors: str) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8", errors=errors)
-        partial.replace(path)
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}; give another name with --out") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    write_page(path, page, twin(path), content)

@@ -140,18 +140,27 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _content(path: Path, extended: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The fields of a file and of those that it extends."""
-    if path.resolve() in {each.resolve() for each in extended}:
-        raise ConfigError(f"{path} extends itself by way of {extended[-1]}; take one `extends` out")
+def read_fields(path: Path) -> dict[str, Any]:
+    """The fields of a YAML file, nothing checked but that it has any form of them.
+
+    :raises ConfigError: the file cannot be read, or holds something else.
+    """
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}; see train/configs/ for examples") from error
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} must hold `field: value` lines")
+    if not isinstance(content, dict) or not content:
+        raise ConfigError(f"{path} must hold `field: value` lines; see train/configs/ for examples")
+    return content
+
+
+def _content(path: Path, extended: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The fields of a file and of those that it extends."""
+    if path.resolve() in {each.resolve() for each in extended}:
+        raise ConfigError(f"{path} extends itself by way of {extended[-1]}; take one `extends` out")
+    content = read_fields(path)
     if "extends" not in content:
         return _typed(content, path)
     other = content.pop("extends")

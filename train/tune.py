@@ -42,7 +42,7 @@ from ruthan.model.classifier import softmax
 from ruthan.taxonomy import BENIGN, default_taxonomy
 from train.backbone import build_backbone
 from train.batches import predict_logits, tokenized
-from train.config import OFFLINE, TrainConfig, typed_value
+from train.config import OFFLINE, TrainConfig, read_fields, typed_value
 from train.corpus.records import corpus_digest
 from train.errors import BackboneError, ConfigError, CorpusError
 from train.finetune import finetune
@@ -63,14 +63,7 @@ def read_space(path: Path) -> dict[str, BaseDistribution]:
     :raises ConfigError: the file cannot be read, a field is unknown or may not vary, a value is of another type than
         the field, or low is not below high.
     """
-    try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}; see train/configs/space.yaml") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict) or not content:
-        raise ConfigError(f"{path} must hold lines such as `dropout: {{low: 0.0, high: 0.3}}`")
+    content = read_fields(path)
     known = {field.name: field.type for field in fields(TrainConfig)}
     space: dict[str, BaseDistribution] = {}
     for name, values in content.items():

@@ -219,7 +219,7 @@ def test_a_calibration_part_of_one_side_and_no_trial_are_refused(tmp_path: Path,
         ("bf16: {low: 0, high: 1}", "bf16 is no number"),
         ("dropout: {low: 0, high: 1, step: 2}", "dropout must be {low, high}"),
         ("dropout: 0.1", "dropout must be {low, high}"),
-        ("", "must hold lines such as"),
+        ("", "must hold `field: value` lines"),
         ("a: [", "is not valid YAML"),
     ],
 )

@@ -1,11 +1,9 @@
 """Write an evaluation as one page that needs nothing from elsewhere, and as its twin for programs."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ruthan.taxonomy import default_taxonomy
@@ -14,6 +12,7 @@ from train.evaluation.names import AS_IT_IS, AUTHORED, BUNDLE, REAL
 from train.evaluation.plots import confusion_svg, precision_recall_svg, reliability_svg, slices_svg
 from train.evaluation.summary import summary_rows
 from train.evaluation.wording import percent, percent_within, points_within, score_within
+from train.pages import templates, write_page
 
 PAGE, TWIN = "report.html", "report.json"
 
@@ -38,22 +37,13 @@ def write_report(folder: Path, result: dict[str, Any]) -> Path:
     :raises ConfigError: a file cannot be written.
     """
     report_folder(folder)
-    # A lone surrogate, which UTF-8 cannot hold, becomes its own JSON escape, and a question mark on the page.
-    twin = json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    _write(folder / TWIN, twin, "backslashreplace")
-    _write(folder / PAGE, page(result), "replace")
+    write_page(folder / PAGE, page(result), folder / TWIN, result)
     return folder / PAGE
 
 
 def page(result: dict[str, Any]) -> str:
     """The report in HTML; messages are quoted as text, whatever is in them."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(Path(__file__).parent)
     environment.filters |= {"percent": percent, "in_cell": _in_cell}
     for within in (percent_within, points_within, score_within):
         environment.filters[within.__name__] = lambda interval, words=within: _in_cell(words(interval))
@@ -89,14 +79,3 @@ def _in_cell(figure: str) -> Markup:
     """A figure, and its interval in small type below it."""
     value, _, interval = figure.partition(" ")
     return Markup("{} <small>{}</small>").format(value, interval) if interval else Markup.escape(figure)
-
-
-def _write(path: Path, text: str, errors: str) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8", errors=errors)
-        partial.replace(path)
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}; name another folder with --out") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from train.evaluation.judges import Panel
 from train.evaluation.measure import Setting
 from train.evaluation.names import AS_IT_IS, AUTHORED, BUNDLE, TFIDF
 from train.evaluation.report import page, write_report
-from train.evaluation.run import Judged, evaluate, for_card, write_to_card
+from train.evaluation.run import Judged, evaluate, evaluate_run, for_card, write_to_card
 
 SETTING = Setting(policy=read_policy(default_policy()))
 
@@ -162,3 +162,22 @@ def test_the_command_prints_figures_and_no_message(
     assert f"report: {out}/report.html" in printed
     for content in (printed, (out / "report.html").read_text(), (out / "report.json").read_text()):
         assert "ปอยเปต" not in content
+
+
+def test_a_run_is_judged_on_what_it_kept_back_by_the_policy_that_it_chose(smoke_run: Path) -> None:
+    result = evaluate_run(smoke_run)
+    kept = (smoke_run / "test.jsonl").read_text(encoding="utf-8").splitlines()
+    file = result["files"]["test.jsonl"]
+    assert file["messages"] == len(kept) > 100
+    assert result["policy"]["name"] == "smoke"
+    recorded = json.loads((smoke_run / "metrics.json").read_text(encoding="utf-8"))["test"]["auc"]
+    assert file["judges"][BUNDLE][AS_IT_IS]["auc"]["value"] == pytest.approx(recorded, abs=0.03)
+
+
+def test_doubtful_labels_stand_in_the_report(result: dict) -> None:
+    doubt = {"place": "a.jsonl:3", "id": "a-3", "label": "loan", "suggested": "benign", "confidence": 0.01}
+    shown = page({**result, "doubts": [doubt | {"text": "<b>กู้เงิน</b>"}]})
+    assert "a.jsonl:3" in shown
+    assert "&lt;b&gt;กู้เงิน" in shown
+    assert "a.jsonl:3" not in page(result)
+    assert "&lt;b&gt;กู้เงิน" not in page({**result, "doubts": [doubt]})
