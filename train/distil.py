@@ -16,13 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ruthan.model.bundle import INFO, file_digest
 from ruthan.taxonomy import default_taxonomy
 from train.batches import in_batches, tokenized
 from train.corpus.records import Record
-from train.errors import ConfigError
-from train.hub import HEAD, is_hub_folder
-from train.restore import restore
+from train.restore import model_identity, restore
 
 Floats = npt.NDArray[Any]
 
@@ -51,7 +48,7 @@ def ask_teachers(folders: Sequence[str], records: Sequence[Record], max_length: 
     """
     digest = hashlib.sha256(json.dumps([max_length, seed]).encode())
     for folder in folders:
-        digest.update(_identity(Path(folder)).encode())
+        digest.update(model_identity(Path(folder)).encode())
     for record in records:
         digest.update(f"{record.id}\n{record.text}\n".encode())
     row = {record.id: at for at, record in enumerate(records)}
@@ -90,15 +87,3 @@ def _cached(cache: Path, digest: str) -> tuple[Floats, Floats] | None:
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         pass  # not there, or cut short
     return None
-
-
-def _identity(folder: Path) -> str:
-    """Digests of the files that make a teacher what it is.
-
-    :raises ConfigError: there is none.
-    """
-    names = (HEAD, "model.safetensors", "tokenizer.json") if is_hub_folder(folder) else (INFO,)
-    try:
-        return " ".join(file_digest(folder / name) for name in names)
-    except OSError as error:
-        raise ConfigError(f"no teacher at {folder}: {error.strerror}; train it first, see train/configs/") from error

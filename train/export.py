@@ -20,8 +20,9 @@ from onnxruntime.transformers import optimizer
 from onnxruntime.transformers.fusion_options import FusionOptions
 from transformers import PreTrainedTokenizerBase
 
-from ruthan.model.bundle import CARD, INFO, MODEL, TOKENIZER, Bundle, BundleInfo, file_digest
-from ruthan.model.classifier import Classifier
+from ruthan.model.bundle import CARD, INFO, MODEL, TOKENIZER, BundleInfo, file_digest
+from ruthan.model.classifier import Prediction
+from ruthan.taxonomy import default_taxonomy
 from train.card import model_card
 from train.errors import ExportError
 from train.metrics import summary
@@ -242,18 +243,19 @@ class Drift:
     f1_loss: float
 
 
-def measure_drift(bundle: Bundle, texts: Sequence[str], truth: Sequence[str], float_probabilities: Array) -> Drift:
-    """Compare a bundle, run as users run it, with the float network's probabilities of the same texts.
+def measure_drift(predictions: Sequence[Prediction], float_probabilities: Array, truth: Sequence[str]) -> Drift:
+    """Compare what a bundle says, run as users run it, with the float network's probabilities of the same texts.
 
-    Texts longer than one window are left out: the float network has read their beginning only.
+    Texts longer than one window are left out: the float network has read their beginning only. `truth` are the true
+    classes.
     """
-    predictions = Classifier(bundle).classify(texts)
     whole = [index for index, prediction in enumerate(predictions) if prediction.windows == 1]
     ours = np.stack([predictions[index].probabilities for index in whole])
     theirs = float_probabilities[whole]
     gaps = np.abs(ours - theirs)
     labels = [truth[index] for index in whole]
-    f1 = [summary(labels, probabilities, bundle.info.labels)["f1_harmful"] for probabilities in (theirs, ours)]
+    known = default_taxonomy().labels
+    f1 = [summary(labels, probabilities, known)["f1_harmful"] for probabilities in (theirs, ours)]
     return Drift(len(whole), float(gaps.max()), float(gaps.mean()), float(f1[0] - f1[1]))
 
 

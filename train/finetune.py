@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from accelerate import PartialState
 from datasets import Dataset, concatenate_datasets
 from sklearn.linear_model import LogisticRegression
 from torch import nn
@@ -88,17 +90,35 @@ class _Collator:
 
 
 class _Curves(TrainerCallback):
-    """Hands what is measured on the way to the tracker, and keeps all of it in a file."""
+    """Hands what is measured on the way to the tracker, and keeps all of it in a file, with the minutes so far."""
 
-    def __init__(self, tracker: Tracker, path: Path) -> None:
-        self._tracker, self._path = tracker, path
+    def __init__(self, tracker: Tracker, path: Path, minutes_before: float) -> None:
+        self._tracker, self._path, self._before, self._began = tracker, path, minutes_before, time.monotonic()
+
+    @property
+    def minutes(self) -> float:
+        """Since training began, those before a kill included as far as they were logged."""
+        return round(self._before + (time.monotonic() - self._began) / 60, 1)
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
     ) -> None:
+        if not state.is_world_process_zero:
+            return
         figures = {key: value for key, value in (logs or {}).items() if isinstance(value, int | float)}
         self._tracker.figures(figures, state.global_step)
-        self._path.write_text(json.dumps(state.log_history, indent=1) + "\n", encoding="utf-8")
+        content = {"minutes": self.minutes, "points": state.log_history}
+        partial = self._path.with_name(f"{self._path.name}.partial")
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        partial.replace(self._path)
+
+
+def _minutes_before(path: Path) -> float:
+    """The minutes that a run which was killed had taken."""
+    try:
+        return float(json.loads(path.read_text(encoding="utf-8"))["minutes"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0
 
 
 class _Trainer(Trainer):
@@ -182,8 +202,8 @@ def finetune(
     folder: Path,
     lessons: Lessons | None = None,
     tracker: Tracker | None = None,
-) -> tuple[MessageClassifier, PreTrainedTokenizerBase]:
-    """Train on the records of all passes and return the network, in evaluation mode, with its tokenizer.
+) -> tuple[MessageClassifier, PreTrainedTokenizerBase, float]:
+    """Train on the records of all passes and return the network, in evaluation mode, its tokenizer, and the minutes.
 
     `lessons` are what the teachers say of those records. The first pass also fits the head of a network that starts
     anew. `folder` takes checkpoints, from the last of
@@ -210,12 +230,14 @@ def finetune(
         fit_start(network, tables[0], tokenizer, anew=config.start is None)
     rows = concatenate_datasets(tables)
     rows = rows.select(training_order(rows["length"], config.batch_size, config.seed))
-    steps = -(-len(rows) // config.batch_size)
+    processes = PartialState().num_processes  # a batch is divided among them
+    share = -(-config.batch_size // processes)
+    steps = -(-len(rows) // (share * processes))
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,  # the passes are the epochs
-        per_device_train_batch_size=config.batch_size,
-        per_device_eval_batch_size=config.batch_size,
+        per_device_train_batch_size=share,
+        per_device_eval_batch_size=share,
         warmup_steps=int(steps * config.warmup_share),
         lr_scheduler_type="linear",
         train_sampling_strategy="sequential",
@@ -233,6 +255,8 @@ def finetune(
         report_to=[],
         ddp_find_unused_parameters=False,
     )
+    curves = folder.parent / "curves.json"
+    clock = _Curves(tracker or Tracker(), curves, _minutes_before(curves) if checkpoint else 0.0)
     trainer = _Trainer(
         model=network,
         args=arguments,
@@ -241,7 +265,7 @@ def finetune(
         compute_metrics=lambda answers: curve_point(answers, labels),
         data_collator=_Collator(tokenizer, lessons),
         config=config,
-        callbacks=[_Curves(tracker or Tracker(), folder.parent / "curves.json")],
+        callbacks=[clock],
     )
     rounding = round_activations(network.encoder) if config.round_activations else []
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -249,7 +273,7 @@ def finetune(
         handle.remove()
     # Drops the autocast that the trainer wrapped around `forward`: what is exported and compared is float32.
     trained: MessageClassifier = trainer.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
-    return trained.cpu().eval(), tokenizer
+    return trained.cpu().eval(), tokenizer, clock.minutes
 
 
 def _on_the_way(

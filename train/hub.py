@@ -9,6 +9,7 @@ README.md                         the model card, with the hub's header
 huggingface-cli upload OWNER/NAME runs/<name>/hub
 """
 
+import re
 import shutil
 from pathlib import Path
 
@@ -17,10 +18,11 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerBase
 
 from ruthan.model.bundle import CARD, read_bundle
+from train.config import OFFLINE
 from train.errors import BackboneError
 from train.network import MessageClassifier, load_backbone
 
-HEAD = "head.safetensors"
+HEAD, ONNX = "head.safetensors", "onnx"
 _PARTS = ("feature_mean", "feature_scale", "head.weight", "head.bias")
 
 
@@ -36,11 +38,12 @@ def write_hub_folder(
     tokenizer.save_pretrained(folder)
     state = network.state_dict()
     save_file({name: state[name].contiguous() for name in _PARTS}, folder / HEAD)
-    shutil.copytree(bundle, folder / "onnx")
+    shutil.copytree(bundle, folder / ONNX)
+    backbone = info.training["config"]["backbone"]
     header = {
-        "license": info.licence.lower(),
+        "license": info.licence.lower() if re.fullmatch(r"[A-Za-z0-9.-]+", info.licence) else "other",
         "language": ["th", "en", "lo", "km", "my", "vi", "zh"],
-        "base_model": "intfloat/multilingual-e5-small",
+        "base_model": "intfloat/multilingual-e5-small" if backbone == OFFLINE else backbone,
         "pipeline_tag": "text-classification",
         "library_name": "transformers",
         "tags": ["scam-detection", "human-trafficking", "thai", "onnx"],

@@ -105,7 +105,7 @@ def load_backbone(source: str | Path, layers: int | None = None) -> tuple[PreTra
 
     :raises BackboneError: nothing can be loaded from there, or its tokenizer has no fast form.
     """
-    options: dict[str, Any] = {"attn_implementation": "eager", "trust_remote_code": False}
+    options: dict[str, Any] = {"attn_implementation": "eager", "trust_remote_code": False, "dtype": torch.float32}
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False)
         encoder = AutoModel.from_pretrained(source, **options)

@@ -15,11 +15,12 @@ from onnx import numpy_helper
 from tokenizers import Tokenizer
 from transformers import BertConfig, BertModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from ruthan.model.bundle import MODEL, TOKENIZER, read_bundle
+from ruthan.model.bundle import INFO, MODEL, TOKENIZER, file_digest, read_bundle
 from ruthan.taxonomy import default_taxonomy
 from train.backbone import SPECIAL_NAMES
 from train.errors import BackboneError, ConfigError
 from train.export import block_dequantize
+from train.hub import HEAD as HUB_HEAD
 from train.hub import is_hub_folder, read_hub_folder
 from train.network import MessageClassifier
 
@@ -41,6 +42,9 @@ def restore(folder: Path, dropout: float = 0.0) -> tuple[MessageClassifier, PreT
         return network, tokenizer
     bundle = read_bundle(folder)
     _check_classes(folder, bundle.info.labels)
+    kind = bundle.info.training.get("architecture", "bert")
+    if kind != "bert":  # others of the family have the same tensors and other positions
+        raise BackboneError(f"{folder} is a {kind}, which comes out of a folder for the hub only; give runs/<name>/hub")
     weights = _Weights(onnx.load(str(folder / MODEL)), folder)
     state = weights.state()
     feed_forward, hidden = state["encoder.encoder.layer.0.intermediate.dense.weight"].shape
@@ -73,6 +77,18 @@ def _check_classes(folder: Path, theirs: tuple[str, ...]) -> None:
         raise ConfigError(f"{folder} tells other classes than ours: {', '.join(theirs)}; train it anew")
 
 
+def model_identity(folder: Path) -> str:
+    """Digests of the files that make a model what it is.
+
+    :raises ConfigError: there is none in `folder`.
+    """
+    names = (HUB_HEAD, "model.safetensors", "tokenizer.json") if is_hub_folder(folder) else (INFO,)
+    try:
+        return " ".join(file_digest(folder / name) for name in names)
+    except OSError as error:
+        raise ConfigError(f"no model at {folder}: {error.strerror}; train it first, see train/configs/") from error
+
+
 class _Weights:
     """The tensors of an exported network under the names that they had before."""
 
@@ -82,9 +98,7 @@ class _Weights:
         attention = self._of("QAttention")
         norms = self._of("LayerNormalization")
         if not attention or not norms:
-            raise BackboneError(
-                f"{folder} holds no BERT in 8 bits; give a folder for from_pretrained as backbone instead"
-            )
+            raise BackboneError(f"{folder} holds no BERT in 8 bits; give runs/<name>/bundle or runs/<name>/hub")
         self.layers = len(attention)
         self.heads = next(each.i for each in attention[0].attribute if each.name == "num_heads")
         self.layer_norm_eps = next(each.f for each in norms[0].attribute if each.name == "epsilon")

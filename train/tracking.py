@@ -6,7 +6,7 @@ MLFLOW_TRACKING_URI=https://… python -m train run CONFIG.yaml --set tracking=t
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 from train.errors import ConfigError
 
 EXPERIMENT = "ruthan"
+
+_log = logging.getLogger(__name__)
 
 
 class Tracker:
@@ -27,14 +29,22 @@ class Tracker:
 
 
 class _MLflowTracker(Tracker):
+    """A server that is lost on the way costs its log, not the training."""
+
     def __init__(self, mlflow: Any) -> None:
         self._mlflow = mlflow
 
     def settings(self, values: Mapping[str, Any]) -> None:
-        self._mlflow.log_params({key: str(value)[:500] for key, value in values.items()})
+        self._try(self._mlflow.log_params, {key: str(value)[:500] for key, value in values.items()})
 
     def figures(self, values: Mapping[str, float], step: int | None = None) -> None:
-        self._mlflow.log_metrics({key: float(value) for key, value in values.items()}, step=step)
+        self._try(self._mlflow.log_metrics, {key: float(value) for key, value in values.items()}, step=step)
+
+    def _try(self, log: Callable[..., None], *arguments: Any, **options: Any) -> None:
+        try:
+            log(*arguments, **options)
+        except Exception as error:  # MLflow and what it stands on raise many kinds
+            _log.warning("not logged to MLflow: %s", type(error).__name__)
 
 
 @contextmanager

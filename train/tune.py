@@ -44,6 +44,7 @@ from train.backbone import build_backbone
 from train.batches import predict_logits, tokenized
 from train.config import OFFLINE, TrainConfig, read_fields, typed_value
 from train.corpus.records import corpus_digest
+from train.distil import ask_teachers
 from train.errors import BackboneError, ConfigError, CorpusError
 from train.finetune import finetune
 from train.metrics import risk_metrics
@@ -230,7 +231,12 @@ class _CameApart(Exception):
 def _trained_auc(parts: Parts, config: TrainConfig, backbone: str | Path, folder: Path) -> float:
     """The AUC on the calibration part after training, at temperature 1, as on the curve of a run."""
     labels = default_taxonomy().labels
-    network, tokenizer = finetune(parts, labels, config, backbone, folder / "trainer")
+    lessons = (
+        ask_teachers(config.teachers, parts.trained_on(), config.max_length, config.seed, folder.parent / "lessons.npz")
+        if config.teachers
+        else None
+    )
+    network, tokenizer, _ = finetune(parts, labels, config, backbone, folder / "trainer", lessons)
     rows = tokenized(parts.calibration, labels, tokenizer, config.max_length, config.seed)
     logits = predict_logits(network, rows, tokenizer)
     if not np.isfinite(logits).all():

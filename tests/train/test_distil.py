@@ -197,7 +197,7 @@ def test_a_teacher_of_other_classes_is_refused(tmp_path: Path, tiny: Tiny, lette
 
 
 def test_a_teacher_that_is_not_there_or_is_damaged_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no teacher at .*nowhere: No such file"):
+    with pytest.raises(ConfigError, match="no model at .*nowhere: No such file"):
         ask_teachers([str(tmp_path / "nowhere")], RECORDS, 32, 17, tmp_path / "lessons.npz")
     (tmp_path / "bundle.json").write_text(json.dumps({"format": 0}), encoding="utf-8")
     with pytest.raises(BundleError, match="bundle format 0"):

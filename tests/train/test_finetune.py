@@ -303,12 +303,12 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_weights(tmp_p
     parts, config = small_run(layer_decay=0.9, round_activations=True)
     folder = tmp_path / "run" / "trainer"
     folder.parent.mkdir()
-    network, _ = finetune(parts, LABELS, config, backbone, folder)
+    network, _, _ = finetune(parts, LABELS, config, backbone, folder)
     last = last_checkpoint(folder)
     assert last is not None
     shutil.rmtree(last)
     assert last_checkpoint(folder) == folder / "checkpoint-4"
-    again, _ = finetune(parts, LABELS, config, backbone, folder)
+    again, _, _ = finetune(parts, LABELS, config, backbone, folder)
     assert not again.training
     for name, tensor in network.state_dict().items():
         assert torch.allclose(tensor, again.state_dict()[name], atol=1e-6), name

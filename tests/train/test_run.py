@@ -42,7 +42,8 @@ def test_a_run_leaves_what_tells_how_it_came_about(smoke_run: Path, smoke_config
     assert len(read["data"][str(Path(smoke_config.corpus[0]) / "short.jsonl")]) == 64
     assert read["environment"]["libraries"]["torch"].startswith("2.")
     curves = json.loads((smoke_run / "curves.json").read_text(encoding="utf-8"))
-    assert {"loss", "eval_auc"} <= {key for point in curves for key in point}
+    assert {"loss", "eval_auc"} <= {key for point in curves["points"] for key in point}
+    assert curves["minutes"] > 0
     assert read_policy(smoke_run / "policy.yaml").name == "smoke"
     assert read_bundle(smoke_run / "bundle-float").info.name == "smoke-float"
 
@@ -98,7 +99,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
     assert seen is not None
     assert not (folder / "trained.json").exists()
     run(config, folder)
-    steps = [point["step"] for point in json.loads((folder / "curves.json").read_text("utf-8"))]
+    steps = [point["step"] for point in json.loads((folder / "curves.json").read_text("utf-8"))["points"]]
     assert steps == sorted(steps)
     with (
         safe_open(smoke_run / "model.safetensors", "pt") as one,
@@ -206,7 +207,7 @@ def test_a_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> No
         main(["run", str(ROOT / "train/configs/smoke.yaml")])
 
 
-def test_a_disk_that_fills_while_the_bundle_is_written_leaves_no_bundle(
+def test_a_disk_that_fills_while_the_bundle_is_written_leaves_the_one_before(
     smoke_run: Path, smoke_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = Path(shutil.copytree(smoke_run, tmp_path / "run"))
@@ -217,4 +218,44 @@ def test_a_disk_that_fills_while_the_bundle_is_written_leaves_no_bundle(
     monkeypatch.setattr("train.run.write_hub_folder", fail)
     with pytest.raises(OSError, match="No space left"):
         run(smoke_config, folder)
-    assert not any((folder / name).exists() for name in ("bundle", "bundle-float", "hub"))
+    assert read_bundle(folder / "bundle").info == read_bundle(smoke_run / "bundle").info
+
+
+def test_a_mark_that_was_not_written_to_its_end_is_not_trusted(
+    smoke_run: Path, smoke_config: TrainConfig, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+    (folder / "trained.json").write_text("", encoding="utf-8")
+    weights = (folder / "model.safetensors").stat().st_mtime_ns
+    run(smoke_config, folder)
+    assert (folder / "model.safetensors").stat().st_mtime_ns != weights
+
+
+def test_what_trains_no_other_network_trains_none_anew(
+    smoke_run: Path, smoke_config: TrainConfig, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(smoke_run, tmp_path / "run"))
+    weights = (folder / "model.safetensors").stat().st_mtime_ns
+    run(TrainConfig.from_dict({**smoke_config.to_dict(), "name": "renamed", "max_drift": 0.9}), folder)
+    assert (folder / "model.safetensors").stat().st_mtime_ns == weights
+    assert read_bundle(folder / "bundle").info.name == "renamed"
+
+
+def test_two_processes_train_one_network_and_write_it_once(tmp_path: Path, smoke_config: TrainConfig) -> None:
+    path = tmp_path / "two.yaml"
+    corpus = [str(Path(smoke_config.corpus[0]) / name) for name in ("short.jsonl", "terse.jsonl")]
+    config = TrainConfig.from_dict({**smoke_config.to_dict(), "limit": 64, "corpus": corpus, "challenge": None})
+    path.write_text(yaml.safe_dump(config.to_dict()), encoding="utf-8")
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command += ["-m", "train", "run", str(path), "--out", str(tmp_path / "run")]
+    done = subprocess.run(
+        [sys.executable, *command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("bundle: ") == 1
+    points = json.loads((tmp_path / "run" / "curves.json").read_text(encoding="utf-8"))["points"]
+    assert points[-1]["step"] == 2  # 64 texts in batches of 32, each shared by both
+    assert read_bundle(tmp_path / "run" / "bundle").info.name == "smoke"

@@ -108,7 +108,10 @@ def read_source(source: Source, seed: int, held_out: frozenset[str] = frozenset(
         if not isinstance(text, str):
             raise CorpusError(f"{place}: {source.text_field} must be a text")
         text = text.encode("utf-8", "replace").decode().replace("\x00", " ")  # half an emoji becomes a question mark
-        label = row["label"] if isinstance(row.get("label"), str) else source.label
+        label = row.get("label")
+        if label is not None and not isinstance(label, str):
+            raise CorpusError(f"{place}: label is {label!r}; the name of a class, or null, is needed")
+        label = source.label if label is None else label
         kind = row.get("kind")
         if source.kinds and label == BENIGN:
             kind = source.kinds.get(kind) if isinstance(kind, str) else None

@@ -143,12 +143,19 @@ def test_a_data_set_is_asked_of_the_hub_with_its_commit(monkeypatch: pytest.Monk
 
     def load(path: str, **options: Any) -> list[dict[str, Any]]:
         asked.update(options, path=path)
-        return [{"sms": "ok see you", "label": 0}]
+        return [{"sms": "ok see you", "category": 0}]
 
     monkeypatch.setattr(datasets, "load_dataset", load)
     source = Source(path="owner/name", revision="abc", split="test", text_field="sms", label="benign", lang="en")
     assert [record.text for record in read_source(source, 1)] == ["ok see you"]
     assert asked == {"path": "owner/name", "revision": "abc", "split": "test"}
+
+
+def test_a_label_that_is_a_number_is_not_taken_for_none(tmp_path: Path) -> None:
+    path = tmp_path / "numbers.jsonl"
+    path.write_text('{"text": "ok see you", "label": 1}\n', encoding="utf-8")
+    with pytest.raises(CorpusError, match=r"numbers.jsonl:1: label is 1; the name of a class, or null, is needed"):
+        read_source(Source(path=str(path), label="benign"), 1)
 
 
 def test_a_hub_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
