@@ -75,7 +75,7 @@ def test_every_training_command_is_real() -> None:
     pytest.importorskip("torch", reason="needs the extra train")
     parsers = {"train": train, "train.corpus": corpus}
     commands = re.findall(r"^\$ python -m (train(?:\.corpus)?) (.*?)(?:\s+#.*)?$", README, re.MULTILINE)
-    assert len(commands) == 4
+    assert len(commands) == 8
     for module, arguments in commands:
         assert parsers[module]().parse_args(shlex.split(arguments)).command in arguments
 

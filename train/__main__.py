@@ -138,8 +138,8 @@ def _run(options: argparse.Namespace) -> None:
     from transformers.utils import logging
 
     from train.config import read_config
+    from train.evaluation.evaluate import evaluate_run
     from train.evaluation.report import write_report
-    from train.evaluation.run import evaluate_run
     from train.run import run
 
     logging.set_verbosity_error()
@@ -160,10 +160,10 @@ def _evaluate(options: argparse.Namespace) -> None:
     from ruthan.policy import default_policy, read_policy
     from train.card import evaluation_sections
     from train.corpus.audit import doubtful_rows
+    from train.evaluation.evaluate import Judged, evaluate, for_card, write_to_card
     from train.evaluation.judges import call_panel
     from train.evaluation.measure import Setting
     from train.evaluation.report import report_folder, write_report
-    from train.evaluation.run import Judged, evaluate, for_card, write_to_card
 
     if not options.on and options.challenge is None:
         raise ConfigError("nothing to judge on; give --on FILE or --challenge data/challenge")

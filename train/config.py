@@ -27,7 +27,8 @@ class TrainConfig:
     :param feature_weight: with a teacher of the same width, how much its features count beside its opinion.
     :param variants: how often each text is seen, each time with other identifiers in its slots.
     :param max_length: window in tokens; texts are cut to it in training and windowed in scanning.
-    :param limit: use only so many training records (smoke runs); null for all.
+    :param limit: use only so many training records, and twice as many to calibrate and to judge on, as smoke runs do;
+        null for all.
     :param layers: keep only so many layers of the network to start from, evenly spaced; null for all.
     :param layer_decay: each layer learns at this share of the rate of the one above it; 1 for all alike.
     :param checkpoint_steps: steps between two checkpoints; a run that was killed goes on from the last.

@@ -52,7 +52,10 @@ def read_parts(config: TrainConfig) -> Parts:
             raise CorpusError(f"{record.id} is a text that a list in data/splits/ keeps for judging; take it out")
     # What the corpus itself keeps aside, a source may have too.
     judged = held_out | {text_digest(record.text) for name in ("calibration", "test") for record in parts[name]}
-    chosen = Random(config.seed).sample(parts["train"], min(config.limit or len(corpus), len(parts["train"])))
+    if config.limit is not None:
+        most = {"train": config.limit, "calibration": 2 * config.limit, "test": 2 * config.limit}
+        parts = {name: Random(config.seed).sample(part, min(most[name], len(part))) for name, part in parts.items()}
+    chosen = Random(config.seed).sample(parts["train"], len(parts["train"]))
     passes = [list(chosen) for _ in range(config.variants)]
     calibration: dict[str, tuple[Record, float]] = {}
     for source in config.sources:

@@ -177,7 +177,9 @@ def test_a_limit_takes_so_many_texts_of_the_corpus_the_same_in_every_pass(config
     assert [len(each) for each in parts.passes] == [7, 7]
     assert parts.passes[0] == parts.passes[1] == read_parts(limited).passes[0]
     assert {record.id for record in parts.passes[0]} <= {record.id for record in read_parts(config).trained_on()}
-    assert parts.test == read_parts(config).test
+    for kept, whole in ((parts.test, read_parts(config).test), (parts.calibration, read_parts(config).calibration)):
+        assert len(kept) == min(14, len(whole))
+        assert {record.id for record in kept} <= {record.id for record in whole}
     assert len(read_parts(replace(config, limit=10_000)).passes[0]) == len(read_parts(config).passes[0])
 
 

@@ -12,11 +12,11 @@ from ruthan.policy import default_policy, read_policy
 from train.__main__ import main
 from train.card import model_card
 from train.corpus.near_duplicates import text_digest
+from train.evaluation.evaluate import Judged, evaluate, evaluate_run, for_card, write_to_card
 from train.evaluation.judges import Panel
 from train.evaluation.measure import Setting
 from train.evaluation.names import AS_IT_IS, AUTHORED, BUNDLE, TFIDF
 from train.evaluation.report import page, write_report
-from train.evaluation.run import Judged, evaluate, evaluate_run, for_card, write_to_card
 
 SETTING = Setting(policy=read_policy(default_policy()))
 
