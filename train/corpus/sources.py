@@ -123,7 +123,8 @@ def read_source(source: Source, seed: int, held_out: frozenset[str] = frozenset(
         if label not in {*taxonomy.labels, UNLABELLED}:
             raise CorpusError(f"{place}: unknown label {label!r}; known are: {', '.join(taxonomy.labels)}")
         digest = text_digest(text)
-        if digest in held_out or digest in records:
+        earlier = records.get(digest)  # the first of equal texts counts, but a label counts more than none
+        if digest in held_out or (earlier is not None and (label == UNLABELLED or earlier.label != UNLABELLED)):
             continue
         name = f"{Path(source.path).stem}:{digest}"
         records[digest] = Record(

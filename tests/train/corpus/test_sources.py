@@ -151,6 +151,14 @@ def test_a_data_set_is_asked_of_the_hub_with_its_commit(monkeypatch: pytest.Monk
     assert asked == {"path": "owner/name", "revision": "abc", "split": "test"}
 
 
+def test_of_equal_texts_the_first_with_a_label_counts(tmp_path: Path) -> None:
+    path = tmp_path / "repeats.jsonl"
+    rows = [{"text": "ok see you"}, {"text": "ok, see you!", "label": "spam"}, {"text": "OK see you", "label": "loan"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    [record] = read_source(Source(path=str(path), unlabelled=True), 1)
+    assert (record.text, record.label) == ("ok, see you!", "spam")
+
+
 def test_a_label_that_is_a_number_is_not_taken_for_none(tmp_path: Path) -> None:
     path = tmp_path / "numbers.jsonl"
     path.write_text('{"text": "ok see you", "label": 1}\n', encoding="utf-8")
