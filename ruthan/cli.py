@@ -1,28 +1,24 @@
 """The command line.
 
 ruthan scan inbox.csv --out verdicts.jsonl
+ruthan campaigns verdicts.jsonl
 ruthan explain "คุณได้รับอนุมัติวงเงินกู้ …"
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ruthan import __version__
-from ruthan.errors import DumpError, RuthanError
+from ruthan.errors import RuthanError
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from ruthan.dumps.unreadable import Unreadable
-    from ruthan.scanner import Scanner
-
-PIPE_WIDTH = 160  # columns of the table where the output is no terminal that has a width
+FORMATS = (
+    ("line", "whatsapp", "telegram", "meta", "discord", "sms-xml", "mbox", "eml")
+    + ("csv", "tsv", "jsonl", "json", "text", "xlsx", "parquet")
+)  # fmt: skip
+ENDINGS = ".jsonl, .csv, .parquet, .xlsx, .sqlite or .duckdb"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,15 +30,56 @@ def parser() -> argparse.ArgumentParser:
     commands = result.add_subparsers(dest="command", required=True)
     scan = commands.add_parser(
         "scan",
-        help="scan messages in files: CSV, TSV, JSON lines or plain text",
-        description="Scan every message of the files and show the riskiest. Exit code 0 when the run was clean, "
-        "2 for wrong usage or a file that cannot be read.",
+        help="scan messages in files: chat exports, SMS backups, mail, tables, text",
+        description="Scan every message of dumps and show the riskiest. A run that was stopped goes on when the same "
+        "command is given again. Exit code 0 when all went well, 1 when --fail-on found something, 2 for wrong usage "
+        "or what cannot be read or written.",
     )
-    scan.add_argument("paths", nargs="*", metavar="PATH", help="a dump, or - for standard input")
+    scan.add_argument("paths", nargs="*", metavar="PATH", help="a dump, a folder, or - for standard input")
     scan.add_argument("--text", metavar="TEXT", help="scan this one message instead")
-    scan.add_argument("--out", type=Path, metavar="FILE", help="write all verdicts to FILE.jsonl or FILE.csv")
+    scan.add_argument(
+        "--out",
+        type=Path,
+        metavar="PATH",
+        help=f"write all verdicts to a file, {ENDINGS}; or to a folder, with campaigns and a report",
+    )
+    scan.add_argument("--format", choices=FORMATS, metavar="NAME", help=f"{', '.join(FORMATS)} (default: found)")
     scan.add_argument("--text-column", metavar="NAME", help="column or field that holds the message (default: found)")
-    scan.add_argument("--top", type=int, default=20, metavar="N", help="how many messages to show (default: 20)")
+    scan.add_argument("--top", type=_count, default=20, metavar="N", help="how many messages to show (default: 20)")
+    scan.add_argument("--min-risk", type=_risk, default=0.0, metavar="RISK", help="write only verdicts of this risk up")
+    scan.add_argument("--label", action="append", default=[], metavar="CLASS", help="write only this class; repeatable")
+    scan.add_argument(
+        "--action",
+        action="append",
+        default=[],
+        choices=("allow", "review", "block"),
+        help="write only verdicts with this action; repeatable",
+    )
+    scan.add_argument(
+        "--with-text",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="write texts and senders beside the verdicts (default: no, senders as pseudonyms)",
+    )
+    scan.add_argument("--known", type=Path, metavar="FILE", help="campaigns of earlier runs, to join these with")
+    scan.add_argument(
+        "--fail-on", choices=("review", "block"), help="exit code 1 if a message gets this action, or more"
+    )
+    campaigns = commands.add_parser(
+        "campaigns",
+        help="show which messages of results belong together",
+        description="Group the harmful messages of results by near-equal text and by shared contacts, links and "
+        "accounts.",
+    )
+    campaigns.add_argument(
+        "results", nargs="+", type=Path, metavar="RESULTS", help=f"what ruthan scan wrote: {ENDINGS}"
+    )
+    campaigns.add_argument("--known", type=Path, metavar="FILE", help="campaigns of earlier runs, to join these with")
+    campaigns.add_argument("--out", type=Path, metavar="FILE", help="write them to FILE.jsonl")
+    campaigns.add_argument("--csv", type=Path, metavar="FILE", help="write their indicators to FILE.csv")
+    campaigns.add_argument("--stix", type=Path, metavar="FILE", help="write their indicators as a STIX 2.1 bundle")
+    campaigns.add_argument("--smallest", type=_count, default=2, metavar="N", help="least messages of one (default: 2)")
+    campaigns.add_argument("--top", type=_count, default=20, metavar="N", help="how many to show (default: 20)")
     explain = commands.add_parser(
         "explain",
         help="judge one message and show why, word by word",
@@ -58,6 +95,22 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 up")
+    return int(text)
+
+
+def _risk(text: str) -> float:
+    try:
+        risk = float(text)
+    except ValueError:
+        risk = -1.0
+    if not 0 <= risk <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no risk from 0 to 1")
+    return risk
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `ruthan` and return its exit code."""
     options = parser().parse_args(arguments)
@@ -65,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        return _explain(options) if options.command == "explain" else _scan(options)
+        return _carry_out(options)
     except RuthanError as error:
         print(f"ruthan: {error}", file=sys.stderr)
         return 2
@@ -77,122 +130,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _scan(options: argparse.Namespace) -> int:
-    from ruthan.dumps.reading import check_readable
-    from ruthan.scanner import Scanner
+def _carry_out(options: argparse.Namespace) -> int:
+    # Loaded on use: `ruthan --help` should not wait for the model's runtime.
+    if options.command == "explain":
+        from ruthan.commands.explain import explain
 
-    if (options.text is None) == (not options.paths):
-        raise DumpError("give files to scan, or --text with one message; see ruthan scan --help")
-    for path in options.paths:
-        check_readable(path)
-        if options.out and options.out.exists() and Path(path).exists() and options.out.samefile(path):
-            raise DumpError(f"{options.out} is one of the files to scan; write the verdicts to another file")
+        return explain(options)
+    if options.command == "campaigns":
+        from ruthan.commands.campaigns import campaigns
 
-    console = _console()
-    scanner = Scanner(options.model, options.policy, mask=options.mask)
-    if options.text is not None:
-        return _scan_text(options, scanner, console)
-    return _scan_dumps(options, scanner, console)
+        return campaigns(options)
+    from ruthan.commands.scan import scan
 
-
-def _scan_text(options: argparse.Namespace, scanner: "Scanner", console: "Console") -> int:
-    from rich.text import Text
-
-    from ruthan.batch.results import open_results
-    from ruthan.batch.table import COLOURS, printable
-
-    verdict = scanner.scan(options.text)
-    if options.out:
-        with open_results(options.out) as writer:
-            writer.write(verdict)
-    name = scanner.taxonomy[verdict.label].thai
-    console.print(Text(f"{verdict.action}  risk {verdict.risk:.3f}  {verdict.label} {name}", COLOURS[verdict.action]))
-    for reason in verdict.reasons:
-        console.print(Text(reason))
-    for line in verdict.advice:
-        console.print(Text(line))
-    for each in verdict.evidence:
-        console.print(Text(f"{each.type}: {each.value or printable(each.text)}"))
-    return 0
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
-
-
-def _explain(options: argparse.Namespace) -> int:
-    from ruthan.breakdown import show
-    from ruthan.masking import mask
-    from ruthan.scanner import Scanner
-
-    text = _standard_input() if options.text == "-" else options.text
-    verdict = Scanner(options.model, options.policy, mask=options.mask).scan(text, explain=True)
-    if options.json:
-        print(json.dumps(verdict.to_dict(), ensure_ascii=False, indent=2))
-    else:
-        show(_console(), mask(text) if options.mask else text, verdict)
-    return 0
-
-
-def _standard_input() -> str:
-    """One message from standard input, in UTF-8 or else in cp874."""
-    content = sys.stdin.buffer.read()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp874", "replace")
-
-
-def _scan_dumps(options: argparse.Namespace, scanner: "Scanner", console: "Console") -> int:
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    from ruthan.batch.results import open_results
-    from ruthan.batch.scan import scan_dumps
-    from ruthan.batch.table import Overview
-    from ruthan.policy import channel_name
-
-    errors = Console(stderr=True, highlight=False)
-    overview = Overview(options.top, options.mask)
-    unreadable = 0
-    unused = set(scanner.policy.channels)  # likely misspelt, or named otherwise in the dump
-
-    def report(row: "Unreadable") -> None:
-        nonlocal unreadable
-        unreadable += 1
-        print(f"{row.source.file}:{row.source.line}: not read: {row.reason}", file=sys.stderr)
-
-    progress = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.completed} messages, {task.fields[rate]:.0f} a second"),
-        TimeElapsedColumn(),
-        console=errors,
-        transient=True,
-        disable=not errors.is_terminal,
-    )
-    with ExitStack() as stack:
-        writer = stack.enter_context(open_results(options.out)) if options.out else None
-        stack.enter_context(progress)
-        task = progress.add_task("", total=None, rate=0.0)
-        for message, verdict in scan_dumps(scanner, options.paths, options.text_column, report):
-            if writer:
-                writer.write(verdict)
-            overview.add(message, verdict)
-            unused.discard(channel_name(message.channel))
-            elapsed = progress.tasks[0].elapsed or 1e-9
-            progress.update(task, advance=1, rate=overview.messages / elapsed)
-    overview.show(console)
-    if unreadable:
-        print(f"{unreadable} rows were not read, see above", file=sys.stderr)
-    if unused:
-        names = ", ".join(sorted(unused))
-        print(f"policy {scanner.policy.name}: no message had the channel {names}; see its spelling", file=sys.stderr)
-    if options.out:
-        print(f"verdicts: {options.out}")
-    return 0
+    return scan(options)
 
 
 if __name__ == "__main__":

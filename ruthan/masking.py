@@ -72,7 +72,8 @@ def _value(each: Evidence) -> str:
         return mask(each.value)
     if each.kind != "indicator" or (each.type != "url" and each.type not in _KEPT and each.type != "bank_account"):
         return each.value
-    return "".join(_hidden(replace(each, text=each.value)))
+    details = {name: value for name, value in each.details.items() if name != "link"}  # the bare id is no link
+    return "".join(_hidden(replace(each, text=each.value, details=details)))
 
 
 def _details(each: Evidence) -> dict[str, str]:

@@ -1,10 +1,11 @@
 """The one public entry: a message in, a verdict out."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -25,6 +26,25 @@ from ruthan.text.normalized import NormalizedText
 from ruthan.verdict import Evidence, Verdict, WordWeight
 
 BATCH = 64  # messages that scan_many holds at a time
+
+
+class Memory(Protocol):
+    """Remembers what the model said of texts, so that it is not asked again."""
+
+    def recall(self, texts: Iterable[str]) -> dict[str, Prediction]:
+        """What is known of these normalised texts."""
+
+    def keep(self, predictions: Mapping[str, Prediction]) -> None:
+        """Remember what the model said, by normalised text."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What stands in a text: `evidence` holds all of `indicators` and `signals`, and disguises, in order."""
+
+    indicators: tuple[Evidence, ...]
+    signals: tuple[Evidence, ...]
+    evidence: tuple[Evidence, ...]
 
 
 class Scanner:
@@ -71,39 +91,54 @@ class Scanner:
         """
         return self._judge([message], explain)[0]
 
-    def scan_many(self, messages: Iterable[str | Message], explain: bool = False) -> Iterator[Verdict]:
+    def scan_many(
+        self, messages: Iterable[str | Message], explain: bool = False, memory: Memory | None = None
+    ) -> Iterator[Verdict]:
         """Judge messages as they come, in order, holding no more than `BATCH` of them at a time.
 
-        The verdict on a message is the same as from `scan`, whatever its neighbours.
+        The verdict on a message is the same as from `scan`, whatever its neighbours. A `memory` is asked before the
+        model is, and told what the model said.
 
         :raises MessageError: one is neither a text nor a `Message`.
         """
         stream = iter(messages)
         while batch := list(islice(stream, BATCH)):
-            yield from self._judge(batch, explain)
+            yield from self._judge(batch, explain, memory)
 
-    def _judge(self, batch: Sequence[str | Message], explain: bool) -> list[Verdict]:
+    def _judge(self, batch: Sequence[str | Message], explain: bool, memory: Memory | None = None) -> list[Verdict]:
         messages = [_as_message(each) for each in batch]
         normalized = [normalize(message.text) for message in messages]
-        readable = [index for index, text in enumerate(normalized) if text.text.strip()]
-        predictions = self.classifier.classify([normalized[index].text.strip() for index in readable])
-        by_index = dict(zip(readable, predictions, strict=True))
+        readable = {index: text.text.strip() for index, text in enumerate(normalized) if text.text.strip()}
+        known = memory.recall(readable.values()) if memory else {}
+        asked = [text for text in dict.fromkeys(readable.values()) if text not in known]
+        answers = self.classifier.begin(asked)  # while other threads read the texts, this one looks for evidence
+        found = [self._found(message.text, text) for message, text in zip(messages, normalized, strict=True)]
+        learned = dict(zip(asked, answers(), strict=True))
+        if memory:
+            memory.keep(learned)
+        predictions = {**known, **learned}
         return [
-            self._verdict(message, text, by_index.get(index), explain)
-            for index, (message, text) in enumerate(zip(messages, normalized, strict=True))
+            self._verdict(message, text, signs, predictions[readable[index]] if index in readable else None, explain)
+            for index, (message, text, signs) in enumerate(zip(messages, normalized, found, strict=True))
         ]
 
-    def _verdict(self, message: Message, text: NormalizedText, prediction: Prediction | None, explain: bool) -> Verdict:
-        original = message.text
+    def _found(self, original: str, text: NormalizedText) -> _Found:
+        """What stands in a text, whatever the model says of it."""
         indicators = find_indicators(text, original)
         signals = tuple(sign for sign in self._signals.find(text, original) if not _inside(sign, indicators))
         evidence = tuple(
             sorted((*indicators, *signals, *find_disguises(text, original)), key=lambda each: (each.start, each.end))
         )
-        needs_help = self._signals.needs_help(signals)
+        return _Found(indicators, signals, evidence)
+
+    def _verdict(
+        self, message: Message, text: NormalizedText, found: _Found, prediction: Prediction | None, explain: bool
+    ) -> Verdict:
+        original, evidence = message.text, found.evidence
+        needs_help = self._signals.needs_help(found.signals)
         words = self._words(text, original, prediction) if explain else None
         if self.mask:
-            original = mask_with(original, indicators)
+            original = mask_with(original, found.indicators)
             evidence = mask_evidence(evidence, original)
             if words is not None:
                 words = [replace(each, text=original[each.start : each.end]) for each in words]
@@ -134,7 +169,7 @@ class Scanner:
             advice=thai.advice,
             advice_en=english.advice,
             needs_help=needs_help,
-            recruitment=count_recruitment_signs(signals) if self._signals.about_work(text) else None,
+            recruitment=count_recruitment_signs(found.signals) if self._signals.about_work(text) else None,
             model=self.model,
             policy=self.policy.name,
             windows=case.windows,

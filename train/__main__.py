@@ -220,7 +220,7 @@ def _named_bundles(values: Sequence[str]) -> dict[str, Path]:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from ruthan.dumps.unreadable import Unreadable
+    from ruthan.dumps.rows import Unreadable
     from train.compare import compare, read_messages, scanners
     from train.compare_report import check_report_path, terminal_lines, twin, write_report
 

@@ -21,7 +21,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from ruthan.dumps.encoding import SAMPLE_BYTES, open_text
 from ruthan.dumps.lines import numbered_lines
 from ruthan.dumps.reading import FORMATS, check_readable, read_dump
-from ruthan.dumps.unreadable import NOT_IN_ENCODING, TOO_LONG, Unreadable, undecodable
+from ruthan.dumps.rows import NOT_IN_ENCODING, TOO_LONG, Unreadable, undecodable
 from ruthan.errors import DumpError
 from ruthan.message import Source
 from ruthan.scanner import BATCH, Scanner

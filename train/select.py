@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ruthan.dumps.reading import read_dump
-from ruthan.dumps.unreadable import Unreadable
+from ruthan.dumps.rows import Unreadable
 from ruthan.message import Message
 from ruthan.scanner import BATCH, Scanner
 from train.corpus.add import NEAR

@@ -2,8 +2,9 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
@@ -14,49 +15,48 @@ from ruthan.message import Message
 from ruthan.taxonomy import default_taxonomy
 from ruthan.text.characters import VISIBLE
 from ruthan.text.normalized import NormalizedText, apply
-from ruthan.verdict import Verdict
 
 COLOURS = {"block": "red", "review": "yellow", "allow": "green"}
 
 
 class Overview:
-    """Counts verdicts and remembers the riskiest few; memory does not grow with their number."""
+    """Counts rows of results and remembers the riskiest few; memory does not grow with their number."""
 
     def __init__(self, top: int, masked: bool = False) -> None:
         self.top = top
         self.masked = masked
         self.actions: Counter[str] = Counter()
         self.labels: Counter[str] = Counter()
-        self._riskiest: list[tuple[float, int, Message, Verdict]] = []
+        self._riskiest: list[tuple[float, int, Message, Mapping[str, Any]]] = []
 
     @property
     def messages(self) -> int:
-        """How many verdicts were added."""
+        """How many rows were added."""
         return self.actions.total()
 
-    def add(self, message: Message, verdict: Verdict) -> None:
-        """Take in one verdict."""
-        entry = (verdict.risk, -self.messages, message, verdict)  # of equal risks the earlier counts more
-        self.actions[verdict.action] += 1
-        self.labels[verdict.label] += 1
+    def add(self, message: Message, row: Mapping[str, Any]) -> None:
+        """Take in one message and its row."""
+        entry = (row["risk"], -self.messages, message, row)  # of equal risks the earlier counts more
+        self.actions[row["action"]] += 1
+        self.labels[row["label"]] += 1
         if self.top > 0:
             (heapq.heappush if len(self._riskiest) < self.top else heapq.heappushpop)(self._riskiest, entry)
 
-    def riskiest(self) -> Iterator[tuple[Message, Verdict]]:
+    def riskiest(self) -> Iterator[tuple[Message, Mapping[str, Any]]]:
         """The remembered messages, the riskiest first."""
-        for _, _, message, verdict in sorted(self._riskiest, key=lambda entry: entry[:2], reverse=True):
-            yield message, verdict
+        for _, _, message, row in sorted(self._riskiest, key=lambda entry: entry[:2], reverse=True):
+            yield message, row
 
     def show(self, console: Console) -> None:
         """Print the table and the counts."""
-        rows = [(verdict, _where(message), self._text(message)) for message, verdict in self.riskiest()]
-        label_width = max((len(verdict.label) for verdict, _, _ in rows), default=0)
+        rows = [(row, _where(message), self._text(message)) for message, row in self.riskiest()]
+        label_width = max((len(row["label"]) for row, _, _ in rows), default=0)
         where_width = max((cell_len(where) for _, where, _ in rows), default=0)
-        for verdict, where, text in rows:
+        for row, where, text in rows:
             line = Text.assemble(
-                f"{verdict.risk:.3f}  ",
-                (f"{verdict.action:6}  ", COLOURS[verdict.action]),
-                f"{verdict.label:{label_width}}  ",
+                f"{row['risk']:.3f}  ",
+                (f"{row['action']:6}  ", COLOURS[row["action"]]),
+                f"{row['label']:{label_width}}  ",
                 f"{set_cell_size(where, where_width)}  ",
                 text,
             )

@@ -1,42 +1,19 @@
 """CSV and TSV: the message in one column, found by its name or, without a header, by its length."""
 
 import csv
-import re
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TextIO
 
+from ruthan.dumps.columns import Layout, find_layout, row_message
 from ruthan.dumps.lines import Line, numbered_lines
-from ruthan.dumps.unreadable import NOT_IN_ENCODING, TOO_LONG, Unreadable, undecodable
-from ruthan.errors import DumpError
+from ruthan.dumps.rows import NOT_IN_ENCODING, TOO_LONG, Unreadable, undecodable
 from ruthan.message import Message, Source
 
 MAX_ROW_LINES = 2_000  # a quote that is never closed must not swallow the rest of the file
 SAMPLE_ROWS = 100
 DELIMITERS = ",;\t|"
-
-# Column names that mean "the message", the likelier first; compared without case, blanks and underscores.
-TEXT_NAMES = (
-    "text",
-    "message",
-    "messagetext",
-    "body",
-    "content",
-    "msg",
-    "sms",
-    "ข้อความ",
-    "เนื้อหา",
-    "เนื้อความ",
-    "รายละเอียด",
-)
-_OTHER_NAMES = {
-    "channel": ("channel", "ช่องทาง"),
-    "sender": ("sender", "from", "address", "ผู้ส่ง", "จาก"),
-    "sent_at": ("sentat", "date", "time", "datetime", "timestamp", "วันที่", "เวลา", "วันเวลา"),
-    "thread": ("thread", "threadid", "chat", "conversation", "ห้อง"),
-}
 
 csv.field_size_limit(64_000_000)  # characters; the default of 131,072 would refuse long messages
 
@@ -56,7 +33,7 @@ def read_delimited(
     delimiter = delimiter or _find_delimiter(head)
     rows = _rows(chain(head, lines), delimiter)
     sample = list(islice(rows, SAMPLE_ROWS))
-    layout = _find_layout([cells for _, cells in sample if isinstance(cells, list)], file, column, delimiter)
+    layout = find_layout([cells for _, cells in sample if isinstance(cells, list)], file, column)
     header_pending = layout.has_header
     for number, cells in chain(sample, rows):
         source = Source(file, number)
@@ -69,7 +46,7 @@ def read_delimited(
         elif undecodable("".join(cells)):
             yield Unreadable(source, NOT_IN_ENCODING)
         else:
-            yield _message(cells, source, layout)
+            yield _message(cells, source, layout, delimiter)
 
 
 # A row is its cells, or the reason why there are none; with the number of the line at which it begins.
@@ -104,28 +81,12 @@ def _rows(lines: Iterator[Line], delimiter: str) -> Iterator[_Row]:
             yield first.number, cells
 
 
-def _message(cells: list[str], source: Source, layout: "_Layout") -> Message | Unreadable:
+def _message(cells: list[str], source: Source, layout: Layout, delimiter: str) -> Message | Unreadable:
     width = layout.width
     if len(cells) > width and layout.text == width - 1:
         # Unquoted delimiters inside the last column belong to its text.
-        cells = [*cells[: width - 1], layout.delimiter.join(cells[width - 1 :])]
-    if len(cells) > width:
-        return Unreadable(source, f"{len(cells)} columns where {width} are expected; is a quote missing?")
-    if len(cells) <= layout.text:
-        return Unreadable(source, f"{len(cells)} columns, but the text is in column {layout.text + 1}")
-    others = {name: cells[index] for name, index in layout.others.items() if index < len(cells) and cells[index]}
-    return Message(cells[layout.text], source=source, **others)
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Which column holds what, counted from 0, and whether the first row names them."""
-
-    has_header: bool
-    width: int
-    text: int
-    others: dict[str, int]
-    delimiter: str
+        cells = [*cells[: width - 1], delimiter.join(cells[width - 1 :])]
+    return row_message(cells, source, layout)
 
 
 def _find_delimiter(head: list[Line]) -> str:
@@ -137,35 +98,3 @@ def _find_delimiter(head: list[Line]) -> str:
 
     best = max(DELIMITERS, key=fit)
     return best if fit(best) else DELIMITERS[0]
-
-
-def _name(cell: str) -> str:
-    return re.sub(r"[\s_\ufeff-]", "", cell).casefold()
-
-
-def _find_layout(sample: list[list[str]], file: str, column: str | None, delimiter: str) -> _Layout:
-    rows = [cells for cells in sample if any(cell.strip() for cell in cells)]
-    if not rows:
-        return _Layout(False, 1, 0, {}, delimiter)
-    names = [_name(cell) for cell in rows[0]]
-    text = next((names.index(name) for name in TEXT_NAMES if name in names), None)
-    others = {
-        field: names.index(name)
-        for field, candidates in reversed(_OTHER_NAMES.items())
-        for name in reversed(candidates)
-        if name in names
-    }
-    has_header = text is not None or len(others) > 1
-    if column is not None and column.isdigit() and column not in rows[0]:
-        text = int(column) - 1
-    elif column is not None:
-        has_header = True
-        text = names.index(_name(column)) if _name(column) in names else -1
-    width = len(rows[0]) if has_header else Counter(map(len, rows)).most_common(1)[0][0]
-    if text is None:
-        body = [cells for cells in rows[has_header:] if len(cells) == width] or rows
-        text = max(range(width), key=lambda index: sum(len(cells[index]) for cells in body if index < len(cells)))
-    if not 0 <= text < width:
-        raise DumpError(f"{file}: no column {column!r}; its columns are: {', '.join(map(repr, rows[0]))[:200]}")
-    others = {field: index for field, index in others.items() if index != text}
-    return _Layout(has_header, width, text, others, delimiter)

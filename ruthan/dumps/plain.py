@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from ruthan.dumps.lines import numbered_lines
-from ruthan.dumps.unreadable import NOT_IN_ENCODING, TOO_LONG, Unreadable, undecodable
+from ruthan.dumps.rows import NOT_IN_ENCODING, TOO_LONG, Unreadable, undecodable
 from ruthan.message import Message, Source
 
 

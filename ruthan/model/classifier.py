@@ -6,8 +6,8 @@ activations over the whole input, so that in a batch the neighbours of a text wo
 """
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,13 +122,27 @@ class Classifier:
         A text longer than the model's window is read in overlapping windows, and the one with the highest risk
         decides.
         """
+        return self.begin(texts)()
+
+    def begin(self, texts: Sequence[str]) -> Callable[[], list[Prediction]]:
+        """The same, but return at once, while other threads read; the answers come from calling what is returned."""
         distinct = list(dict.fromkeys(texts))
         windows = [self._windows(encoding.ids) for encoding in self._tokenizer.encode_batch(distinct)]
-        flat = [window for group in windows for window in group]
-        rows = iter(list(map(self._run, flat) if len(flat) == 1 else self._pool.map(self._run, flat)))
+        flat = [(text, window) for text, group in enumerate(windows) for window in group]
+        if len(flat) == 1:
+            return lambda: self._predictions(texts, distinct, [[self._run(flat[0][1])]])
+        running: list[list[Future[npt.NDArray[np.float32]]]] = [[] for _ in windows]
+        for text, window in sorted(flat, key=lambda each: -len(each[1])):  # a long one last would keep one core busy
+            running[text].append(self._pool.submit(self._run, window))
+        return lambda: self._predictions(texts, distinct, [[each.result() for each in group] for group in running])
+
+    def _predictions(
+        self, texts: Sequence[str], distinct: Sequence[str], logits: Sequence[Sequence[npt.NDArray[np.float32]]]
+    ) -> list[Prediction]:
+        """The riskiest window of each text; `logits` are those of the windows of each distinct one."""
         found: dict[str, Prediction] = {}
-        for text, group in zip(distinct, windows, strict=True):
-            probabilities = softmax(np.stack([next(rows) for _ in group]), self.info.temperature)
+        for text, group in zip(distinct, logits, strict=True):
+            probabilities = softmax(np.stack(group), self.info.temperature)
             riskiest = int(probabilities[:, self._harmless].argmin())
             found[text] = Prediction(probabilities[riskiest], len(group))
         return [found[text] for text in texts]

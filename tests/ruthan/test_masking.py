@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruthan.masking import mask
+from ruthan.scanner import Scanner
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,17 @@ def test_masking_twice_hides_nothing_more() -> None:
 
 def test_hostile_text_is_no_trouble(hostile: str) -> None:
     assert len(mask(hostile)) == len(hostile)
+
+
+@pytest.mark.parametrize(
+    ("link", "named"),
+    [
+        ("line.me/ti/p/~somchai99", "somchai99"),
+        ("https://wa.me/66810005678", "810005678"),
+        ("t.me/somchai_99", "somchai_99"),
+        ("facebook.com/somchai.jai", "somchai.jai"),
+    ],
+)
+def test_an_id_that_a_link_holds_is_masked_in_the_evidence_too(link: str, named: str) -> None:
+    verdict = Scanner(mask=True).scan(f"ทักมาที่ {link}")
+    assert named not in repr(verdict)

@@ -4,33 +4,16 @@ from rich.console import Console
 
 from ruthan.batch.table import Overview, printable
 from ruthan.message import Message, Source
-from ruthan.verdict import Verdict
 
 
-def verdict(risk: float) -> Verdict:
-    label = "loan" if risk >= 0.5 else "benign"
-    return Verdict(
-        risk=risk,
-        label=label,
-        action="allow",
-        scores={},
-        evidence=(),
-        reasons=("",),
-        reasons_en=("",),
-        advice=(),
-        advice_en=(),
-        needs_help=False,
-        recruitment=None,
-        model="m",
-        policy="p",
-        windows=1,
-    )
+def row(risk: float) -> dict[str, object]:
+    return {"risk": risk, "label": "loan" if risk >= 0.5 else "benign", "action": "allow"}
 
 
 def test_the_riskiest_come_first_and_no_more_than_asked_for() -> None:
     overview = Overview(top=3)
     for number in range(100):
-        overview.add(Message(str(number)), verdict(number / 100))
+        overview.add(Message(str(number)), row(number / 100))
     assert [message.text for message, _ in overview.riskiest()] == ["99", "98", "97"]
     assert overview.messages == 100
 
@@ -38,7 +21,7 @@ def test_the_riskiest_come_first_and_no_more_than_asked_for() -> None:
 def test_equal_risks_keep_the_order_of_the_dump() -> None:
     overview = Overview(top=2)
     for number in range(5):
-        overview.add(Message(str(number)), verdict(0.7))
+        overview.add(Message(str(number)), row(0.7))
     assert [message.text for message, _ in overview.riskiest()] == ["0", "1"]
 
 
@@ -52,7 +35,7 @@ def test_a_message_cannot_write_to_the_terminal() -> None:
     assert printable("a\x1b[31mred\x07\u202eb\n\nc") == "a[31mredb c"
     output = io.StringIO()
     overview = Overview(top=1)
-    overview.add(Message("[bold]x[/bold]\x1b[2J", source=Source("/a/b.csv", 7)), verdict(0.9))
+    overview.add(Message("[bold]x[/bold]\x1b[2J", source=Source("/a/b.csv", 7)), row(0.9))
     overview.show(Console(file=output, width=120))
     assert "[bold]x[/bold][2J" in output.getvalue()
     assert "\x1b" not in output.getvalue()

@@ -1,0 +1,185 @@
+"""A batch run: dumps in, results out, and, into a folder, campaigns, lists of indicators and a report."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruthan.batch.campaigns import Campaign, Campaigns, read_campaigns, write_campaigns
+from ruthan.batch.indicator_lists import write_indicator_csv, write_stix
+from ruthan.batch.memory import open_memory
+from ruthan.batch.report import ReportFacts, write_report
+from ruthan.batch.results import json_line, make_folder, open_results, replacing
+from ruthan.batch.scan import RowScanner, Scanned
+from ruthan.batch.summary import Summary
+from ruthan.dumps.reading import Opened, read_dump
+from ruthan.dumps.rows import Notice, Unreadable
+from ruthan.message import Message
+from ruthan.scanner import Scanner
+
+RESULTS, NOT_READ, CAMPAIGNS, REPORT = "verdicts.jsonl", "not-read.jsonl", "campaigns.jsonl", "report.html"
+INDICATORS, STIX, PROGRESS = "indicators.csv", "indicators.stix.json", "progress.sqlite"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What to scan, and what to write.
+
+    :param paths: dumps, folders, patterns, or `-` for standard input.
+    :param column: the column or field of the text, where it is not to be found by its name.
+    :param form: the format of all dumps, where it is not to be found by their content.
+    :param out: a file of results, by its ending, or a folder (`is_folder`) for results and all that follows from them;
+        None to write nothing.
+    :param with_text: write texts, senders and threads into the results and the report.
+    :param least_risk, labels, actions: which rows the results hold; counts, campaigns and report are of all.
+    :param known: campaigns of earlier runs, which those of this one are joined with.
+    """
+
+    paths: Sequence[str]
+    column: str | None = None
+    form: str | None = None
+    out: Path | None = None
+    with_text: bool = False
+    least_risk: float = 0.0
+    labels: frozenset[str] = frozenset()
+    actions: frozenset[str] = frozenset()
+    known: Path | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder to write to, if it is one."""
+        return self.out if self.out is not None and is_folder(self.out) else None
+
+    @property
+    def results(self) -> Path | None:
+        """The file of results."""
+        return self.folder / RESULTS if self.folder else self.out
+
+    @property
+    def progress(self) -> Path | None:
+        """What a run that was stopped goes on from; gone when the run is done."""
+        if self.out is None or (self.out.exists() and not self.out.is_file() and not self.folder):
+            return None
+        return self.folder / PROGRESS if self.folder else self.out.with_name(f"{self.out.name}.progress")
+
+    @property
+    def not_read(self) -> Path | None:
+        """The list of entries that are no messages; beside results in a file there is one only if there are some."""
+        if self.progress is None or self.out is None:
+            return None
+        return self.folder / NOT_READ if self.folder else self.out.with_name(f"{self.out.stem}.{NOT_READ}")
+
+    def wants(self, row: dict[str, Any]) -> bool:
+        """Whether the results hold this row."""
+        return (
+            row["risk"] >= self.least_risk
+            and (not self.labels or row["label"] in self.labels)
+            and (not self.actions or row["action"] in self.actions)
+        )
+
+
+def is_folder(path: Path) -> bool:
+    """Whether results go into a folder of this name: it is one, or has no ending."""
+    return path.is_dir() or (not path.exists() and not path.suffix)
+
+
+@dataclass
+class Watch:
+    """Who is told what, while a run goes on."""
+
+    opened: Callable[[Opened], None] = lambda _: None
+    scanned: Callable[[Scanned], None] = lambda _: None
+    unreadable: Callable[[Unreadable], None] = lambda _: None
+
+
+@dataclass
+class Outcome:
+    """What a run came to: `messages + notices + unreadable` is the number of entries of the dumps."""
+
+    summary: Summary
+    campaigns: list[Campaign] = field(default_factory=list)
+    messages: int = 0
+    notices: int = 0
+    unreadable: int = 0
+    texts: int = 0
+
+
+def run(scanner: Scanner, job: Job, watch: Watch) -> Outcome:
+    """Scan all messages of a job's dumps and write what it asks for.
+
+    A run that was stopped, however, goes on when it is given again: what the model has said is remembered in
+    `job.progress`, and all else is done anew, so that what is written does not differ from that of one run. Files take
+    their names when they are whole.
+
+    :raises DumpError: a dump cannot be read.
+    :raises ResultsError: something cannot be written.
+    :raises DataError: the known campaigns cannot be read.
+    """
+    outcome = Outcome(Summary())
+    with ExitStack() as stack:
+        if job.folder:
+            make_folder(job.folder)
+        known = read_campaigns(job.known) if job.known else []
+        campaigns = Campaigns(known) if job.folder else None
+        memory = stack.enter_context(open_memory(job.progress, scanner.classifier.info))
+        writer = stack.enter_context(open_results(job.results, job.with_text)) if job.results else None
+        others = stack.enter_context(replacing(job.not_read)) if job.not_read else None
+        files: Counter[str] = Counter()
+
+        def opened(file: Opened) -> None:
+            files[file.file] += 1
+            watch.opened(file)
+
+        def messages() -> Iterator[Message]:
+            for path in job.paths:
+                for row in read_dump(path, job.column, job.form, opened):
+                    if isinstance(row, Message):
+                        outcome.messages += 1
+                        yield row
+                        continue
+                    if isinstance(row, Notice):
+                        outcome.notices += 1
+                        outcome.summary.notice(row.what)
+                        why = {"notice": row.what}
+                    else:
+                        outcome.unreadable += 1
+                        outcome.summary.unreadable(row.reason, row.source.file, row.source.line)
+                        watch.unreadable(row)
+                        why = {"reason": row.reason}
+                    if others:
+                        others.write(json_line({"file": row.source.file, "line": row.source.line, **why}))
+
+        for scanned in RowScanner(scanner, memory, job.with_text).scan(messages()):
+            row = scanned.row
+            outcome.summary.add(row)
+            if campaigns:
+                campaigns.add(row, scanned.message.text)
+            if writer and job.wants(row):
+                writer.write(row)
+            watch.scanned(scanned)
+        outcome.texts = memory.texts
+        if job.folder and campaigns:
+            outcome.campaigns = campaigns.found(seen_only=True)
+            write_campaigns(job.folder / CAMPAIGNS, campaigns.found(smallest=1))  # a single message may be a beginning
+            _write_findings(job.folder, outcome, list(files), scanner)
+    if job.progress:
+        for path in job.progress.parent.glob(f"{job.progress.name}*"):
+            path.unlink(missing_ok=True)
+    if job.not_read and not job.folder and not outcome.notices and not outcome.unreadable:
+        job.not_read.unlink(missing_ok=True)
+    return outcome
+
+
+def _write_findings(folder: Path, outcome: Outcome, files: list[str], scanner: Scanner) -> None:
+    write_indicator_csv(folder / INDICATORS, outcome.campaigns)
+    write_stix(folder / STIX, outcome.campaigns)
+    facts = ReportFacts(
+        files=tuple(files),
+        masked=scanner.mask,
+        results=RESULTS,
+        review=scanner.policy.review,
+        block=scanner.policy.block,
+    )
+    write_report(folder / REPORT, outcome.summary, outcome.campaigns, facts)

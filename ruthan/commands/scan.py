@@ -1,0 +1,140 @@
+"""`ruthan scan`: judge one message, or all messages of dumps."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from ruthan.batch.memory import open_memory
+from ruthan.batch.results import open_results
+from ruthan.batch.run import CAMPAIGNS, REPORT, Job, Outcome, Watch, is_folder, run
+from ruthan.batch.scan import RowScanner, Scanned
+from ruthan.batch.table import COLOURS, Overview, printable
+from ruthan.commands.console import errors, output
+from ruthan.dumps.reading import Opened, check_readable
+from ruthan.dumps.rows import Unreadable
+from ruthan.errors import DumpError
+from ruthan.message import Message
+from ruthan.policy import channel_name
+from ruthan.scanner import Scanner
+from ruthan.taxonomy import BENIGN
+
+SHOWN = 20  # rows that could not be read which are printed; all are in the list beside the results
+FOUND = 1  # exit code of --fail-on
+
+
+def scan(options: argparse.Namespace) -> int:
+    """Carry out the command and return its exit code.
+
+    :raises RuthanError: wrong usage, or a file that cannot be read or written.
+    """
+    if (options.text is None) == (not options.paths):
+        raise DumpError("give files to scan, or --text with one message; see ruthan scan --help")
+    for path in options.paths:
+        check_readable(path)
+        if options.out and options.out.is_file() and Path(path).exists() and options.out.samefile(path):
+            raise DumpError(f"{options.out} is one of the files to scan; write the verdicts to another file")
+    if options.known and not (options.out and is_folder(options.out)):
+        raise DumpError("--known is for results in a folder; give --out DIR")
+    scanner = Scanner(options.model, options.policy, mask=options.mask)
+    actions = _scan_text(options, scanner) if options.text is not None else _scan_dumps(options, scanner)
+    failing = {"review": ("review", "block"), "block": ("block",)}.get(options.fail_on, ())
+    return FOUND if any(actions.get(action) for action in failing) else 0
+
+
+def _scan_text(options: argparse.Namespace, scanner: Scanner) -> Mapping[str, int]:
+    with open_memory(None, scanner.classifier.info) as memory:
+        [scanned] = RowScanner(scanner, memory, options.with_text).scan([Message(options.text)])
+    row = scanned.row
+    if options.out:
+        with open_results(options.out, options.with_text) as writer:
+            writer.write(row)
+    console = output()
+    name = scanner.taxonomy[row["label"]].thai
+    console.print(Text(f"{row['action']}  risk {row['risk']:.3f}  {row['label']} {name}", COLOURS[row["action"]]))
+    for line in (*row["reasons"], *row["advice"]):
+        console.print(Text(line))
+    for each in row["evidence"]:
+        console.print(Text(f"{each['type']}: {each.get('value') or printable(each['text'])}"))
+    return {row["action"]: 1}
+
+
+def _scan_dumps(options: argparse.Namespace, scanner: Scanner) -> Mapping[str, int]:
+    job = Job(
+        paths=options.paths,
+        column=options.text_column,
+        form=options.format,
+        out=options.out,
+        with_text=options.with_text,
+        least_risk=options.min_risk,
+        labels=frozenset(options.label),
+        actions=frozenset(options.action),
+        known=options.known,
+    )
+    watcher = _Watcher(errors(), Overview(options.top, options.mask), scanner)
+    with watcher.progress:
+        outcome = run(scanner, job, Watch(watcher.opened, watcher.scanned, watcher.unreadable))
+    watcher.overview.show(output())
+    _tell(job, outcome, watcher)
+    return watcher.overview.actions
+
+
+class _Watcher:
+    """Shows what goes on while messages are scanned."""
+
+    def __init__(self, console: Console, overview: Overview, scanner: Scanner) -> None:
+        self.console, self.overview = console, overview
+        self.unused = set(scanner.policy.channels)  # likely misspelt, or named otherwise in the dump
+        self.not_read = self.harmful = 0
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn(
+                "{task.completed:,} messages, {task.fields[rate]:,.0f} a second, {task.fields[share]:.1%} harmful"
+            ),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self.progress.add_task("", total=None, rate=0.0, share=0.0)
+
+    def opened(self, file: Opened) -> None:
+        self.console.print(Text(f"{printable(file.file)}: {file.because}"), soft_wrap=True)
+
+    def scanned(self, scanned: Scanned) -> None:
+        row: dict[str, Any] = scanned.row
+        self.overview.add(scanned.message, row)
+        self.unused.discard(channel_name(scanned.message.channel))
+        self.harmful += row["label"] != BENIGN
+        messages = self.overview.messages
+        if messages % 64 == 0:
+            elapsed = self.progress.tasks[0].elapsed or 1e-9
+            self.progress.update(self._task, completed=messages, rate=messages / elapsed, share=self.harmful / messages)
+
+    def unreadable(self, row: Unreadable) -> None:
+        self.not_read += 1
+        if self.not_read <= SHOWN:
+            place = printable(f"{row.source.file}:{row.source.line}")
+            self.console.print(Text(f"{place}: not read: {row.reason}"), soft_wrap=True)
+
+
+def _tell(job: Job, outcome: Outcome, watcher: _Watcher) -> None:
+    """Print what a run came to, beyond its table: what was not read to standard error, what was written to output."""
+    console, say = output(), watcher.console
+    if outcome.notices:
+        say.print(Text(f"{outcome.notices:,} system lines, stickers, pictures and the like hold no text to scan"))
+    if outcome.unreadable:
+        where = "see above" if outcome.unreadable <= SHOWN or job.not_read is None else f"see {job.not_read}"
+        say.print(Text(f"{outcome.unreadable:,} entries were not read, {where}"))
+    if watcher.unused:
+        names = ", ".join(sorted(watcher.unused))
+        say.print(Text(f"the policy has thresholds for channels that no message had: {names}; see their spelling"))
+    if job.results:
+        console.print(Text(f"verdicts: {job.results}"), soft_wrap=True)
+    if job.folder:
+        console.print(Text(f"campaigns: {len(outcome.campaigns):,}, {job.folder / CAMPAIGNS}"), soft_wrap=True)
+        console.print(Text(f"report: {job.folder / REPORT}"), soft_wrap=True)
