@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Source:
-    """Where in a dump a message stands: the file as named by the user, what is inside of an archive behind a `!`; and the
-    line, from 1, at which it begins. In what has no lines, such as a JSON document, a sheet or a mailbox, `line` is the
-    number of the entry.
+    """Where in a dump a message stands: the file as named by the user, what is inside of an archive behind a `!`; and
+    the line, from 1, at which it begins. In what has no lines, such as a JSON document, a sheet or a mailbox, `line` is
+    the number of the entry.
     """
 
     file: str

@@ -18,12 +18,13 @@ import numpy.typing as npt
 from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support
 
+from ruthan.dumps.detect import ENDINGS
 from ruthan.dumps.encoding import SAMPLE_BYTES, open_text
 from ruthan.dumps.lines import numbered_lines
-from ruthan.dumps.reading import FORMATS, check_readable, read_dump
+from ruthan.dumps.reading import check_readable, read_dump
 from ruthan.dumps.rows import NOT_IN_ENCODING, TOO_LONG, Unreadable, undecodable
 from ruthan.errors import DumpError
-from ruthan.message import Source
+from ruthan.message import Message, Source
 from ruthan.scanner import BATCH, Scanner
 from ruthan.taxonomy import BENIGN, default_taxonomy
 from ruthan.verdict import Verdict
@@ -158,7 +159,7 @@ def read_messages(path: Path, on_unreadable: Callable[[Unreadable], None]) -> It
     :raises CorpusError: a label is no class of the taxonomy.
     """
     check_readable(str(path))
-    rows = _json_lines(path) if FORMATS.get(path.suffix.lower()) == "jsonl" else _unlabelled(path)
+    rows = _json_lines(path) if ENDINGS.get(path.suffix.lower()) == "jsonl" else _unlabelled(path)
     for row in rows:
         if isinstance(row, Unreadable):
             on_unreadable(row)
@@ -168,7 +169,10 @@ def read_messages(path: Path, on_unreadable: Callable[[Unreadable], None]) -> It
 
 def _unlabelled(path: Path) -> Iterator[Labelled | Unreadable]:
     for row in read_dump(str(path)):
-        yield row if isinstance(row, Unreadable) else Labelled(row.text, None, row.source or Source(str(path), 0))
+        if isinstance(row, Message):
+            yield Labelled(row.text, None, row.source or Source(str(path), 0))
+        elif isinstance(row, Unreadable):
+            yield row
 
 
 def _json_lines(path: Path) -> Iterator[Labelled | Unreadable]:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ruthan.dumps.reading import read_dump
-from ruthan.dumps.rows import Unreadable
+from ruthan.dumps.rows import Notice, Unreadable
 from ruthan.message import Message
 from ruthan.scanner import BATCH, Scanner
 from train.corpus.add import NEAR
@@ -178,6 +178,8 @@ class _Reader:
     def messages(self, dumps: Iterable[str], column: str | None) -> Iterator[Message]:
         for path in dumps:
             for row in read_dump(path, column):
+                if isinstance(row, Notice):
+                    continue
                 self.read += 1
                 reason = "cannot be read" if isinstance(row, Unreadable) else self._unwanted(row.text)
                 if isinstance(row, Unreadable) or reason:

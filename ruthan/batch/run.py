@@ -1,10 +1,13 @@
 """A batch run: dumps in, results out, and, into a folder, campaigns, lists of indicators and a report."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from time import time
 from typing import Any
 
 from ruthan.batch.campaigns import Campaign, Campaigns, read_campaigns, write_campaigns
@@ -14,6 +17,7 @@ from ruthan.batch.report import ReportFacts, write_report
 from ruthan.batch.results import json_line, make_folder, open_results, replacing
 from ruthan.batch.scan import RowScanner, Scanned
 from ruthan.batch.summary import Summary
+from ruthan.dumps.dates import BANGKOK
 from ruthan.dumps.reading import Opened, read_dump
 from ruthan.dumps.rows import Notice, Unreadable
 from ruthan.message import Message
@@ -90,6 +94,7 @@ class Watch:
     """Who is told what, while a run goes on."""
 
     opened: Callable[[Opened], None] = lambda _: None
+    bytes_read: Callable[[int], None] = lambda _: None
     scanned: Callable[[Scanned], None] = lambda _: None
     unreadable: Callable[[Unreadable], None] = lambda _: None
 
@@ -134,7 +139,7 @@ def run(scanner: Scanner, job: Job, watch: Watch) -> Outcome:
 
         def messages() -> Iterator[Message]:
             for path in job.paths:
-                for row in read_dump(path, job.column, job.form, opened):
+                for row in read_dump(path, job.column, job.form, opened, watch.bytes_read):
                     if isinstance(row, Message):
                         outcome.messages += 1
                         yield row
@@ -173,13 +178,21 @@ def run(scanner: Scanner, job: Job, watch: Watch) -> Outcome:
 
 
 def _write_findings(folder: Path, outcome: Outcome, files: list[str], scanner: Scanner) -> None:
+    now = _now()
     write_indicator_csv(folder / INDICATORS, outcome.campaigns)
-    write_stix(folder / STIX, outcome.campaigns)
+    write_stix(folder / STIX, outcome.campaigns, now)
     facts = ReportFacts(
         files=tuple(files),
+        made_at=now,
         masked=scanner.mask,
         results=RESULTS,
         review=scanner.policy.review,
         block=scanner.policy.block,
     )
     write_report(folder / REPORT, outcome.summary, outcome.campaigns, facts)
+
+
+def _now() -> datetime:
+    """The time that reports carry: now, or what SOURCE_DATE_EPOCH says, so that runs can be compared byte for byte."""
+    given = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return datetime.fromtimestamp(int(given) if given.isdecimal() else time(), BANGKOK).replace(microsecond=0)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
 from ruthan.batch.memory import open_memory
@@ -15,7 +15,7 @@ from ruthan.batch.run import CAMPAIGNS, REPORT, Job, Outcome, Watch, is_folder, 
 from ruthan.batch.scan import RowScanner, Scanned
 from ruthan.batch.table import COLOURS, Overview, printable
 from ruthan.commands.console import errors, output
-from ruthan.dumps.reading import Opened, check_readable
+from ruthan.dumps.reading import Opened, check_readable, size_of
 from ruthan.dumps.rows import Unreadable
 from ruthan.errors import DumpError
 from ruthan.message import Message
@@ -75,9 +75,9 @@ def _scan_dumps(options: argparse.Namespace, scanner: Scanner) -> Mapping[str, i
         actions=frozenset(options.action),
         known=options.known,
     )
-    watcher = _Watcher(errors(), Overview(options.top, options.mask), scanner)
+    watcher = _Watcher(errors(), Overview(options.top, options.mask), scanner, size_of(options.paths))
     with watcher.progress:
-        outcome = run(scanner, job, Watch(watcher.opened, watcher.scanned, watcher.unreadable))
+        outcome = run(scanner, job, Watch(watcher.opened, watcher.bytes_read, watcher.scanned, watcher.unreadable))
     watcher.overview.show(output())
     _tell(job, outcome, watcher)
     return watcher.overview.actions
@@ -86,24 +86,29 @@ def _scan_dumps(options: argparse.Namespace, scanner: Scanner) -> Mapping[str, i
 class _Watcher:
     """Shows what goes on while messages are scanned."""
 
-    def __init__(self, console: Console, overview: Overview, scanner: Scanner) -> None:
+    def __init__(self, console: Console, overview: Overview, scanner: Scanner, size: int | None) -> None:
         self.console, self.overview = console, overview
         self.unused = set(scanner.policy.channels)  # likely misspelt, or named otherwise in the dump
-        self.not_read = self.harmful = 0
+        self.not_read = self.harmful = self._bytes = 0
+        told = "{task.fields[messages]:,} messages, {task.fields[rate]:,.0f} a second, {task.fields[share]:.1%} harmful"
         self.progress = Progress(
             SpinnerColumn(),
-            TextColumn(
-                "{task.completed:,} messages, {task.fields[rate]:,.0f} a second, {task.fields[share]:.1%} harmful"
-            ),
+            BarColumn(),
+            TextColumn(told),
             TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self.progress.add_task("", total=None, rate=0.0, share=0.0)
+        self._task = self.progress.add_task("", total=size, messages=0, rate=0.0, share=0.0)
 
     def opened(self, file: Opened) -> None:
         self.console.print(Text(f"{printable(file.file)}: {file.because}"), soft_wrap=True)
+
+    def bytes_read(self, size: int) -> None:
+        self._bytes += size
 
     def scanned(self, scanned: Scanned) -> None:
         row: dict[str, Any] = scanned.row
@@ -113,7 +118,13 @@ class _Watcher:
         messages = self.overview.messages
         if messages % 64 == 0:
             elapsed = self.progress.tasks[0].elapsed or 1e-9
-            self.progress.update(self._task, completed=messages, rate=messages / elapsed, share=self.harmful / messages)
+            self.progress.update(
+                self._task,
+                completed=self._bytes,
+                messages=messages,
+                rate=messages / elapsed,
+                share=self.harmful / messages,
+            )
 
     def unreadable(self, row: Unreadable) -> None:
         self.not_read += 1

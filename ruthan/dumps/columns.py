@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from ruthan.dumps.dates import DateOrder, time_as_iso
 from ruthan.dumps.rows import Unreadable
 from ruthan.errors import DumpError
 from ruthan.message import Message, Source
@@ -64,12 +65,15 @@ OTHER_NAMES = {
 
 @dataclass(frozen=True)
 class Layout:
-    """Which column holds what, counted from 0, and whether the first row names them."""
+    """Which column holds what, counted from 0, whether the first row names them, and whether the month comes first in
+    its times.
+    """
 
     has_header: bool
     width: int
     text: int
     others: dict[str, int]
+    month_first: bool = False
 
 
 def plain_name(name: str) -> str:
@@ -114,7 +118,11 @@ def find_layout(sample: list[list[str]], file: str, column: str | None) -> Layou
         text = max(range(width), key=lambda index: sum(len(cells[index]) for cells in body if index < len(cells)))
     if not 0 <= text < width:
         raise DumpError(f"{file}: no column {column!r}; its columns are: {', '.join(map(repr, rows[0]))[:200]}")
-    return Layout(has_header, width, text, {field: index for field, index in others.items() if index != text})
+    others = {field: index for field, index in others.items() if index != text}
+    order = DateOrder()
+    if "sent_at" in others:
+        order.learn(cells[others["sent_at"]] for cells in rows[has_header:] if len(cells) > others["sent_at"])
+    return Layout(has_header, width, text, others, order.month_first)
 
 
 def row_message(cells: list[str], source: Source, layout: Layout) -> Message | Unreadable:
@@ -124,4 +132,6 @@ def row_message(cells: list[str], source: Source, layout: Layout) -> Message | U
     if len(cells) <= layout.text:
         return Unreadable(source, f"{len(cells)} columns, but the text is in column {layout.text + 1}")
     others = {name: cells[index] for name, index in layout.others.items() if index < len(cells) and cells[index]}
+    if "sent_at" in others:
+        others["sent_at"] = time_as_iso(others["sent_at"], layout.month_first)
     return Message(cells[layout.text], source=source, **others)

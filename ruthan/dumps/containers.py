@@ -68,19 +68,20 @@ class Part:
         return next((layer.fault for layer in self.layers if layer.fault), None)
 
 
-def open_parts(path: str) -> Iterator[Part | Unreadable]:
+def open_parts(path: str, on_bytes: Callable[[int], None] | None = None) -> Iterator[Part | Unreadable]:
     """What is to be read of a path: a file, `-` for standard input, a folder with all below it, a glob, an archive; for
     a part that cannot be opened, why.
 
     Hidden files, pictures, sound and the like are passed over where the user did not name them.
 
+    :param on_bytes: is told how many bytes were read, as often as some were.
     :raises DumpError: the path cannot be opened, or there is nothing in it.
     """
     files = find_files(path)
     alone = len(files) == 1 and files[0] == path
     for file in files:
         try:
-            yield from _file_parts(file, alone)
+            yield from _file_parts(file, alone, on_bytes)
         except DumpError as error:
             if alone:
                 raise
@@ -137,9 +138,22 @@ def reason_of(error: DumpError, file: str) -> str:
     return str(error).removeprefix(f"{file}: ").removeprefix(f"cannot read {file}: ")
 
 
-def _file_parts(file: str, alone: bool) -> Iterator[Part | Unreadable]:
+class _Watched(io.FileIO):
+    """A file that tells how much was read of it."""
+
+    on_bytes: Callable[[int], None] | None = None
+
+    def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
+        size = super().readinto(buffer)
+        if size and self.on_bytes:
+            self.on_bytes(size)
+        return size
+
+
+def _file_parts(file: str, alone: bool, on_bytes: Callable[[int], None] | None) -> Iterator[Part | Unreadable]:
     with ExitStack() as stack:
-        raw = io.FileIO(sys.stdin.fileno(), closefd=False) if file == STDIN else io.FileIO(file)
+        raw = _Watched(sys.stdin.fileno(), closefd=False) if file == STDIN else _Watched(file)
+        raw.on_bytes = on_bytes
         stream = cast(BinaryIO, stack.enter_context(io.BufferedReader(raw, SAMPLE_BYTES)))
         yield from _open(Part(file, Path(file).name, stream, alone), _Budget())
 

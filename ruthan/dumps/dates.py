@@ -207,6 +207,21 @@ def bangkok_iso(day: date, clock: time) -> str:
     return datetime.combine(day, clock, BANGKOK).isoformat(timespec="seconds")
 
 
+def time_as_iso(text: str, month_first: bool = False) -> str:
+    """ISO 8601 of what `parse_time` reads, to the second in Bangkok time, or to the day; any other text as it is.
+
+    >>> time_as_iso("2569-11-02 09:14"), time_as_iso("2 พ.ย. 69"), time_as_iso("เมื่อวาน")
+    ('2026-11-02T09:14:00+07:00', '2026-11-02', 'เมื่อวาน')
+    """
+    if (day := parse_date(text, month_first)) is not None:
+        return day.isoformat()
+    moment = parse_time(text, month_first)
+    try:
+        return text if moment is None else moment.astimezone(BANGKOK).isoformat(timespec="seconds")
+    except OverflowError:  # at the very ends of the calendar
+        return text
+
+
 def from_epoch(seconds: float) -> str | None:
     """ISO 8601 in Bangkok time of seconds since 1970; None where no calendar has such a day.
 

@@ -1,6 +1,6 @@
 """Read dumps as messages: open what a path stands for, find format and encoding, choose the reader."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -25,8 +25,6 @@ from ruthan.dumps.telegram import read_telegram
 from ruthan.dumps.whatsapp import read_whatsapp
 from ruthan.errors import DumpError
 from ruthan.message import Source
-
-FORMATS = ENDINGS  # as train/compare.py knows it
 
 _READ_TEXT: dict[str, Callable[[TextIO, str], Iterator[Row]]] = {
     "line": read_line_chat,
@@ -67,7 +65,11 @@ class Opened:
 
 
 def read_dump(
-    path: str, column: str | None = None, form: str | None = None, on_open: Callable[[Opened], None] | None = None
+    path: str,
+    column: str | None = None,
+    form: str | None = None,
+    on_open: Callable[[Opened], None] | None = None,
+    on_bytes: Callable[[int], None] | None = None,
 ) -> Iterator[Row]:
     """What is in a file, a folder, a glob, an archive or, if `path` is `-`, standard input, in order; memory does not
     grow with its size. Of several files one that cannot be read is one unreadable row, and the others are read.
@@ -75,11 +77,12 @@ def read_dump(
     :param column: name of the text column or field, or number of the column; without it, it is found.
     :param form: the format, one of detect.FORMATS, of all the files; without it, each one's is found.
     :param on_open: is told of each file before it is read.
+    :param on_bytes: is told how many bytes were read, as often as some were.
     :raises DumpError: the path cannot be opened or read, or has no such column, or there is no such format.
     """
     if form is not None and form not in detect.FORMATS:
         raise DumpError(f"no format {form!r}; there are: {', '.join(detect.FORMATS)}")
-    for part in open_parts(path):
+    for part in open_parts(path, on_bytes):
         if isinstance(part, Unreadable):
             yield part
             continue
@@ -110,6 +113,20 @@ def check_readable(path: str) -> None:
             pass
     except (OSError, ValueError) as error:
         raise DumpError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def size_of(paths: Iterable[str]) -> int | None:
+    """How many bytes the files have that paths stand for; None where one has no size, such as a pipe.
+
+    :raises DumpError: there are no such files.
+    """
+    total = 0
+    for path in paths:
+        for file in find_files(path):
+            if file == STDIN or not Path(file).is_file():
+                return None
+            total += Path(file).stat().st_size
+    return total
 
 
 def _nothing(_: Opened) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from itertools import chain, islice
 from typing import Any, BinaryIO
 
 from ruthan.dumps.columns import Layout, find_layout, row_message
-from ruthan.dumps.dates import BANGKOK
+from ruthan.dumps.dates import BANGKOK, time_as_iso
 from ruthan.dumps.rows import Notice, Row, Unreadable
 from ruthan.dumps.workbook import text_of
 from ruthan.errors import DumpError
@@ -37,7 +36,11 @@ def read_workbook(stream: BinaryIO, file: str, column: str | None = None) -> Ite
     try:
         for place, rows in _sheets(stream, file):
             source = Source(place, 1)
-            sample = list(islice(rows, SAMPLE_ROWS))
+            try:
+                sample = list(islice(rows, SAMPLE_ROWS))
+            except _BrokenSheetError:
+                yield Unreadable(source, "the sheet is damaged; open the workbook and save it again")
+                continue
             if not sample:
                 continue
             try:
@@ -65,8 +68,13 @@ class _BrokenError(Exception):
     pass
 
 
+class _BrokenSheetError(Exception):
+    pass
+
+
 def _sheets(stream: BinaryIO, file: str) -> Iterator[tuple[str, Iterator[list[str]]]]:
-    """The sheets by name, each with its rows, which are to be read before the next sheet.
+    """The sheets by name, each with its rows, which are to be read before the next sheet. Those of a damaged sheet
+    raise _BrokenSheetError in place of the first one.
 
     :raises _BrokenError: the workbook cannot be read, or not to its end; says why.
     """
@@ -79,6 +87,9 @@ def _sheets(stream: BinaryIO, file: str) -> Iterator[tuple[str, Iterator[list[st
 
             def rows(after: list[dict[str, Any]] = after) -> Iterator[list[str]]:
                 for line in lines:
+                    if isinstance(line, dict) and "broken" in line:
+                        after.append(next(lines))
+                        raise _BrokenSheetError
                     if isinstance(line, dict):
                         after.append(line)
                         return
@@ -86,8 +97,6 @@ def _sheets(stream: BinaryIO, file: str) -> Iterator[tuple[str, Iterator[list[st
 
             yield place, rows()
             line = after[0]
-            if "broken" in line:
-                raise _BrokenError("the sheet is damaged; open the workbook and save it again")
         if line["end"] == "password":
             raise _BrokenError("locked with a password; save it without one")
         if line["end"]:
@@ -135,21 +144,7 @@ def _lines(stream: BinaryIO, stack: ExitStack) -> Iterator[Any]:
 def _filled(cells: list[str], layout: Layout) -> list[str]:
     while len(cells) > layout.width and not cells[-1]:  # cells that are formatted, but empty
         cells.pop()
-    sent_at = layout.others.get("sent_at")
-    if sent_at is not None and sent_at < len(cells):
-        cells[sent_at] = _sent_at(cells[sent_at])
     return cells
-
-
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
-
-
-def _sent_at(moment: Any) -> str:
-    """ISO 8601 in Bangkok time, which is that of cells without a zone, if it is a time; else as written."""
-    if isinstance(moment, datetime) and moment.tzinfo:
-        return moment.astimezone(BANGKOK).isoformat(timespec="seconds")
-    text = text_of(moment)
-    return f"{text.replace(' ', 'T')}+07:00" if _TIME.fullmatch(text) else text
 
 
 def read_parquet(stream: BinaryIO, file: str, column: str | None = None) -> Iterator[Row]:
@@ -186,6 +181,13 @@ def _parquet_layout(names: list[str], sample: list[list[str]], file: str, column
     # Parquet always names its columns, also by names that mean nothing to us.
     layout = find_layout([names, *sample], file, column)
     return Layout(True, len(names), layout.text, layout.others)
+
+
+def _sent_at(moment: Any) -> str:
+    """ISO 8601 in Bangkok time, which is that of moments without a zone, if it is a time; else as written."""
+    if isinstance(moment, datetime) and moment.tzinfo:
+        return moment.astimezone(BANGKOK).isoformat(timespec="seconds")
+    return time_as_iso(text_of(moment))
 
 
 def _parquet_row(row: dict[str, Any], names: list[str], layout: Layout, source: Source) -> Row:

@@ -273,7 +273,8 @@ def workbook(text: str) -> bytes:
         for each in ("text", text)
     )
     content = f"""<?xml version="1.0"?><office:document-content {names}><office:body><office:spreadsheet>
-        <table:table table:name="A">{cells}</table:table></office:spreadsheet></office:body></office:document-content>"""
+        <table:table table:name="A">{cells}</table:table></office:spreadsheet></office:body>
+        </office:document-content>"""
     manifest = b'<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"/>'
     return zipped(
         ("mimetype", b"application/vnd.oasis.opendocument.spreadsheet"),

@@ -8,8 +8,14 @@ LINE_DOTS = "2026.10.02 วันศุกร์\n08:35 Korn สวัสดี�
 IPHONE = "[28/11/2568 08:55:02] แม่: สวัสดี\n[28/11/2568 08:57:11] มิ้นท์: ค่ะ\n"
 ANDROID = "28/11/2568 08:55 - แม่: สวัสดี\n28/11/2568 08:57 - มิ้นท์: ค่ะ\n"
 TELEGRAM = '{"name": "ก", "type": "personal_chat", "id": 1, "messages": [{"id": 1, "type": "message", "text": "x"}]}'
-META = '{"participants": [{"name": "K"}], "messages": [{"sender_name": "K", "timestamp_ms": 1764294912345, "content": "x"}]}'
-META_NEW = '{"participants": ["a", "b"], "threadName": "b_7", "messages": [{"isUnsent": false, "senderName": "b", "text": "x"}]}'
+META = (
+    '{"participants": [{"name": "K"}], "messages": [{"sender_name": "K", "timestamp_ms": 1764294912345, "content": '
+    '"x"}]}'
+)
+META_NEW = (
+    '{"participants": ["a", "b"], "threadName": "b_7", "messages": [{"isUnsent": false, "senderName": "b", "text": '
+    '"x"}]}'
+)
 DISCORD = '{"guild": {"id": "1", "name": "g"}, "channel": {"id": "2", "name": "c"}, "messages": []}'
 SMS = "<?xml version='1.0' encoding='UTF-8'?>\n<!-- made by an app -->\n<smses count=\"0\"></smses>"
 MBOX = "From 17@xxx Fri Oct 02 08:54:00 +0000 2026\nFrom: a@example.com\n\nx\n"

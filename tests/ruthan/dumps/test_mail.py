@@ -46,8 +46,10 @@ def test_a_mail_gives_subject_and_text_sender_time_and_thread() -> None:
 
 def test_html_becomes_text_and_its_links_are_kept() -> None:
     html = (
-        "<html><head><title>t</title><style>p{}</style></head><body><h1>สวัสดี</h1><p>กด <a href='https://example.com/x'>"
-        "ที่นี่</a> &amp; <a href='https://example.com/y'>https://example.com/y</a><script>var a;</script><br>จบ</body></html>"
+        "<html><head><title>t</title><style>p{}</style></head><body><h1>สวัสดี</h1>"
+        "<p>กด <a href='https://example.com/x'>"
+        "ที่นี่</a> &amp; <a href='https://example.com/y'>https://example.com/y</a><script>var a;</script><br>จบ"
+        "</body></html>"
     )
     content = HEADERS + b"Content-Type: text/html; charset=utf-8\n\n" + html.encode()
     assert text(eml(content)) == "สวัสดี\nกด ที่นี่ https://example.com/x & https://example.com/y\nจบ"
@@ -87,7 +89,8 @@ def test_an_attached_mail_and_an_attached_text_are_not_the_mails_own_words() -> 
     content = (
         HEADERS
         + b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nown words\n--b\nContent-Type: message/rfc822\n\n"
-        b"Subject: inner\n\ninner words\n--b\nContent-Type: text/plain\nContent-Disposition: attachment\n\nnotes\n--b--\n"
+        b"Subject: inner\n\ninner words\n--b\nContent-Type: text/plain\nContent-Disposition: attachment\n\n"
+        b"notes\n--b--\n"
     )
     assert text(eml(content)) == "own words"
 

@@ -130,7 +130,7 @@ def test_the_messages_of_sms_import_export_are_read(tmp_path: Path) -> None:
         (
             '"AuthorID","Author","Date","Content","Attachments","Reactions"',
             '"5000","korn#0000","28-Nov-25 08:55 AM","สวัสดี","",""',
-            (None, "korn#0000", "28-Nov-25 08:55 AM", None),
+            (None, "korn#0000", "2025-11-28T08:55:00+07:00", None),
         ),
         ("ID,Timestamp,Contents,Attachments", "1,2026-10-02,สวัสดี,", (None, None, "2026-10-02", None)),
         ("เวลา;หมายเลข;ข้อความ", "08:54;0810005678;สวัสดี", (None, "0810005678", "08:54", None)),
@@ -158,7 +158,7 @@ def test_the_other_columns_are_kept_too(tmp_path: Path) -> None:
     path.write_text("Date,From,Body\n1/2/69,KBANK,hi\n", encoding="utf-8")
     [message] = read_dump(str(path))
     assert isinstance(message, Message)
-    assert (message.sent_at, message.sender, message.text) == ("1/2/69", "KBANK", "hi")
+    assert (message.sent_at, message.sender, message.text) == ("2026-02-01", "KBANK", "hi")
 
 
 @pytest.mark.parametrize(
@@ -307,8 +307,9 @@ TELEGRAM = """{"name": "ก", "type": "personal_chat", "id": 1, "messages": [
  "from_id": "user1", "text": "สวัสดี", "text_entities": []}]}"""
 META = """{"participants": [{"name": "Korn"}], "messages": [{"sender_name": "Korn", "timestamp_ms": 1764294912345,
 "content": "hello"}], "title": "Korn", "thread_path": "inbox/korn_1", "magic_words": []}"""
-DISCORD = """{"guild": {"id": "1", "name": "g", "iconUrl": ""}, "channel": {"id": "2", "type": "GuildTextChat", "name": "c"},
-"messages": [{"id": "4", "type": "Default", "timestamp": "2025-11-28T08:55:12.345+07:00", "content": "hello",
+DISCORD = """{"guild": {"id": "1", "name": "g", "iconUrl": ""}, "channel": {"id": "2", "type": "GuildTextChat",
+"name": "c"}, "messages": [{"id": "4", "type": "Default", "timestamp": "2025-11-28T08:55:12.345+07:00",
+"content": "hello",
 "author": {"id": "5", "name": "korn"}, "attachments": [], "embeds": []}], "messageCount": 1}"""
 SMS = '<smses count="1"><sms address="KBank" date="1764294912345" type="1" body="เงินเข้า"/></smses>'
 MBOX = "From a@example.com Fri Oct  2 08:54:00 2026\nFrom: a@example.com\nSubject: s\n\nbody\n"

@@ -32,7 +32,8 @@ def read(body: str | bytes, head: str = HEAD, root: str = "smses") -> list[Row]:
 
 
 def sms(body: str, kind: int = 1, address: str = "KBank", more: str = "") -> str:
-    return f'<sms protocol="0" address="{address}" date="1764294912345" type="{kind}" subject="null" body="{body}" {more}/>'
+    known = f'address="{address}" date="1764294912345" type="{kind}" subject="null"'
+    return f'<sms protocol="0" {known} body="{body}" {more}/>'
 
 
 def texts(rows: list[Row]) -> list[str]:

@@ -43,7 +43,8 @@ def xlsx(more: dict[str, str] | None = None, /, **sheets: Cells) -> bytes:
     kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     members = {
         "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>',
-        "xl/styles.xml": f'<styleSheet xmlns="{MAIN}"><cellXfs><xf numFmtId="0"/><xf numFmtId="22"/></cellXfs></styleSheet>',
+        "xl/styles.xml": f'<styleSheet xmlns="{MAIN}"><cellXfs><xf numFmtId="0"/><xf numFmtId="22"/></cellXfs>'
+        "</styleSheet>",
         "xl/workbook.xml": f'<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}"><sheets>'
         + "".join(f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"/>' for n, name in enumerate(sheets, 1))
         + "</sheets></workbook>",
@@ -77,7 +78,8 @@ def ods(rows: Cells, more: str = "") -> bytes:
         f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
     )
     content = f"""<?xml version="1.0"?><office:document-content {names}><office:body><office:spreadsheet>
-        <table:table table:name="A">{data}{more}</table:table></office:spreadsheet></office:body></office:document-content>"""
+        <table:table table:name="A">{data}{more}</table:table>
+        </office:spreadsheet></office:body></office:document-content>"""
     return zipped(
         {
             "mimetype": "application/vnd.oasis.opendocument.spreadsheet",
@@ -182,6 +184,12 @@ def test_without_a_header_the_longest_column_is_the_text() -> None:
     ]
 
 
+def test_a_damaged_sheet_is_one_unreadable_row_and_the_others_are_read() -> None:
+    broken = {"xl/worksheets/sheet2.xml": "<worksheet><sheetData><row><c><v></row>"}
+    found = read(xlsx(broken, A=TABLE, B=TABLE, C=TABLE))
+    assert texts(found) == ["เงินเข้า 500 บาท", "ถึงบ้านยัง\nลูก", "!", "เงินเข้า 500 บาท", "ถึงบ้านยัง\nลูก"]
+
+
 def test_an_empty_workbook_holds_no_message() -> None:
     assert read(xlsx(A=[])) == []
     assert read(ods([])) == []
@@ -239,7 +247,8 @@ def test_reading_can_stop_at_any_time() -> None:
 
 def test_the_empty_rows_and_columns_that_office_programs_write_do_no_harm() -> None:
     more = (
-        '<table:table-row table:number-rows-repeated="1048570"><table:table-cell table:number-columns-repeated="16384"/>'
+        '<table:table-row table:number-rows-repeated="1048570">'
+        '<table:table-cell table:number-columns-repeated="16384"/>'
         "</table:table-row>"
     )
     assert texts(read(ods(TABLE, more))) == ["เงินเข้า 500 บาท", "ถึงบ้านยัง\nลูก"]
