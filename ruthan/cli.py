@@ -39,7 +39,6 @@ def parser() -> argparse.ArgumentParser:
     scan.add_argument("--text", metavar="TEXT", help="scan this one message instead")
     scan.add_argument(
         "--out",
-        type=Path,
         metavar="PATH",
         help=f"write all verdicts to a file, {ENDINGS}; or to a folder, with campaigns and a report",
     )
@@ -55,16 +54,21 @@ def parser() -> argparse.ArgumentParser:
         choices=("allow", "review", "block"),
         help="write only verdicts with this action; repeatable",
     )
+    scan.add_argument("--with-text", action="store_true", help="write texts and senders beside the verdicts")
     scan.add_argument(
-        "--with-text",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="write texts and senders beside the verdicts (default: no, senders as pseudonyms)",
+        "--no-text", dest="with_text", action="store_false", help="… senders as pseudonyms, and no text (the default)"
     )
     scan.add_argument("--known", type=Path, metavar="FILE", help="campaigns of earlier runs, to join these with")
     scan.add_argument(
         "--fail-on", choices=("review", "block"), help="exit code 1 if a message gets this action, or more"
     )
+    scan.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="ray: on the cores of a Ray cluster, results as Parquet files in the folder --out (default: local)",
+    )
+    scan.add_argument("--address", metavar="ADDRESS", help="of a running Ray cluster (default: one on this machine)")
     campaigns = commands.add_parser(
         "campaigns",
         help="show which messages of results belong together",
@@ -80,6 +84,14 @@ def parser() -> argparse.ArgumentParser:
     campaigns.add_argument("--stix", type=Path, metavar="FILE", help="write their indicators as a STIX 2.1 bundle")
     campaigns.add_argument("--smallest", type=_count, default=2, metavar="N", help="least messages of one (default: 2)")
     campaigns.add_argument("--top", type=_count, default=20, metavar="N", help="how many to show (default: 20)")
+    report = commands.add_parser(
+        "report",
+        help="make the report of results",
+        description="Make the report for a supervisor of results that ruthan scan wrote, one HTML file.",
+    )
+    report.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=f"{ENDINGS}; or a folder of .parquet")
+    report.add_argument("--out", type=Path, required=True, metavar="FILE", help="the report, FILE.html")
+    report.add_argument("--known", type=Path, metavar="FILE", help="campaigns of earlier runs, to join these with")
     explain = commands.add_parser(
         "explain",
         help="judge one message and show why, word by word",
@@ -136,6 +148,10 @@ def _carry_out(options: argparse.Namespace) -> int:
         from ruthan.commands.explain import explain
 
         return explain(options)
+    if options.command == "report":
+        from ruthan.commands.report import report
+
+        return report(options)
     if options.command == "campaigns":
         from ruthan.commands.campaigns import campaigns
 

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from ruthan import cli
+from ruthan.batch.columns import columns
+from ruthan.batch.results import WRITERS
+
 ROOT = Path(__file__).parents[1]
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 
@@ -14,6 +18,11 @@ def commands(guide: Path) -> list[tuple[str, str]]:
     """Module and arguments of every command shown, comments left out."""
     shown = re.findall(r"^\$ python -m (train(?:\.corpus)?) (.*?)(?:\s+#.*)?$", guide.read_text("utf-8"), re.MULTILINE)
     return [(module, arguments) for module, arguments in shown]
+
+
+def scanning_commands(guide: Path) -> list[str]:
+    """Arguments of every command of `ruthan` shown."""
+    return re.findall(r"^\$ (?:.*\| )?ruthan (.*?)(?:\s+#.*)?$", guide.read_text("utf-8"), re.MULTILINE)
 
 
 def test_the_training_guide_shows_commands() -> None:
@@ -29,6 +38,22 @@ def test_every_training_command_is_real(guide: Path) -> None:
     parsers = {"train": train, "train.corpus": corpus}
     for module, arguments in commands(guide):
         assert parsers[module]().parse_args(shlex.split(arguments)).command in arguments
+
+
+def test_the_scanning_guide_shows_commands() -> None:
+    assert len(scanning_commands(ROOT / "docs/scanning.md")) >= 5
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
+def test_every_scanning_command_is_real(guide: Path) -> None:
+    for arguments in scanning_commands(guide):
+        assert cli.parser().parse_args(shlex.split(arguments)).command in arguments
+
+
+def test_the_scanning_guide_describes_every_format_ending_and_column() -> None:
+    text = (ROOT / "docs/scanning.md").read_text(encoding="utf-8")
+    names = {*cli.FORMATS, *WRITERS, *columns(with_text=True)}
+    assert {name for name in names if f"`{name}`" not in text} == set()
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)

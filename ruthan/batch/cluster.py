@@ -5,6 +5,7 @@ task. Ray repeats the task of a worker that died; the file that it then writes h
 lost and nothing doubled.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -61,8 +62,9 @@ def scan_on_cluster(
     :raises ClusterError: Ray is not installed or cannot be reached, the folder is not empty, or the run failed.
     :raises DumpError: there are no files.
     """
-    ray = needed("ray", Path(out), "cluster")
+    needed("ray", Path(out), "cluster")
     import fsspec
+    import ray
     import ray.data
     import ray.exceptions
 
@@ -90,10 +92,10 @@ def scan_on_cluster(
         verdicts.write_parquet(f"{place}/{VERDICTS}", filesystem=store)
         source.flat_map(_others, fn_kwargs=read).write_parquet(f"{place}/{NOT_READ}", filesystem=store)
     except ray.exceptions.RayError as error:
-        raise ClusterError(f"the cluster gave up: {_first_line(error)}") from error
+        raise ClusterError(f"the cluster gave up: {_reason(error.__cause__ or error)}") from error
     except (ConnectionError, RuntimeError) as error:
         raise ClusterError(
-            f"the cluster {address or 'on this machine'} cannot be used: {_first_line(error)}"
+            f"the cluster {address or 'on this machine'} cannot be used: {_reason(error.__cause__ or error)}"
         ) from error
     return _count(f"{place}/{VERDICTS}", f"{place}/{NOT_READ}", store)
 
@@ -186,6 +188,8 @@ class _Actor:
         self._rows = RowScanner(scanner, memory, with_text)
 
     def __call__(self, table: Any) -> Any:
+        import pyarrow
+
         messages = [
             Message(
                 _unpacked(cells["text"]) or "",
@@ -195,7 +199,7 @@ class _Actor:
             for cells in table.to_pylist()
         ]
         rows = [flat(scanned.row, self._with_text) for scanned in self._rows.scan(messages)]
-        return arrow_batch(rows, arrow_schema(self._with_text))
+        return pyarrow.Table.from_batches([arrow_batch(rows, arrow_schema(self._with_text))])
 
 
 def _count(verdicts: str, not_read: str, store: Any) -> ClusterOutcome:
@@ -214,5 +218,7 @@ def _count(verdicts: str, not_read: str, store: Any) -> ClusterOutcome:
     return ClusterOutcome(places[verdicts], places[not_read], dict(actions))
 
 
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]
+def _reason(error: BaseException) -> str:
+    """The last line of what Ray says, which names the error behind all others."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in str(error).splitlines()]
+    return next((line for line in reversed(lines) if line), type(error).__name__)[:300]

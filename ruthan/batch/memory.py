@@ -88,7 +88,8 @@ def open_memory(path: Path | None, info: BundleInfo) -> Iterator[PredictionMemor
     """
     place = f"the progress file {path}" if path else "the progress of the run"
     try:
-        database = sqlite3.connect(path or "", timeout=1.0)
+        # Used by one thread at a time, which in a cluster need not be the one that opened it.
+        database = sqlite3.connect(path or "", timeout=1.0, check_same_thread=False)
         try:
             if path:
                 database.execute("PRAGMA locking_mode = EXCLUSIVE")

@@ -10,7 +10,8 @@ from pathlib import Path
 from time import time
 from typing import Any
 
-from ruthan.batch.campaigns import Campaign, Campaigns, read_campaigns, write_campaigns
+from ruthan.batch.campaign_file import read_campaigns, write_campaigns
+from ruthan.batch.campaigns import Campaign, Campaigns
 from ruthan.batch.indicator_lists import write_indicator_csv, write_stix
 from ruthan.batch.memory import open_memory
 from ruthan.batch.report import ReportFacts, write_report

@@ -15,10 +15,17 @@ _BATCH = 5_000
 
 
 def read_results(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a file of results, in order and in constant memory.
+    """The rows of a file of results, or of a folder of Parquet files, in order and in constant memory.
 
-    :raises DataError: the file cannot be read, or holds something else; the message names the line.
+    :raises DataError: a file cannot be read, or holds something else; the message names the line.
     """
+    if path.is_dir():
+        parts = sorted(path.glob("*.parquet"))
+        if not parts:
+            raise DataError(f"{path}: a folder without a Parquet file; give results that ruthan scan wrote")
+        for part in parts:
+            yield from read_results(part)
+        return
     ending = path.suffix.lower()
     if ending not in _READERS:
         raise DataError(f"{path}: results end in one of {', '.join(WRITERS)}")

@@ -4,7 +4,8 @@ import argparse
 
 from rich.text import Text
 
-from ruthan.batch.campaigns import Campaign, Campaigns, read_campaigns, write_campaigns
+from ruthan.batch.campaign_file import read_campaigns, write_campaigns
+from ruthan.batch.campaigns import Campaign, Campaigns
 from ruthan.batch.indicator_lists import write_indicator_csv, write_stix
 from ruthan.batch.stored import read_results
 from ruthan.batch.table import printable

@@ -21,7 +21,7 @@ from ruthan.errors import DumpError
 from ruthan.message import Message
 from ruthan.policy import channel_name
 from ruthan.scanner import Scanner
-from ruthan.taxonomy import BENIGN
+from ruthan.taxonomy import BENIGN, default_taxonomy
 
 SHOWN = 20  # rows that could not be read which are printed; all are in the list beside the results
 FOUND = 1  # exit code of --fail-on
@@ -34,24 +34,68 @@ def scan(options: argparse.Namespace) -> int:
     """
     if (options.text is None) == (not options.paths):
         raise DumpError("give files to scan, or --text with one message; see ruthan scan --help")
-    for path in options.paths:
-        check_readable(path)
-        if options.out and options.out.is_file() and Path(path).exists() and options.out.samefile(path):
-            raise DumpError(f"{options.out} is one of the files to scan; write the verdicts to another file")
-    if options.known and not (options.out and is_folder(options.out)):
-        raise DumpError("--known is for results in a folder; give --out DIR")
-    scanner = Scanner(options.model, options.policy, mask=options.mask)
-    actions = _scan_text(options, scanner) if options.text is not None else _scan_dumps(options, scanner)
+    if unknown := sorted(set(options.label) - set(default_taxonomy().labels)):
+        raise DumpError(f"--label {unknown[0]}: no such class; there are {', '.join(default_taxonomy().labels)}")
+    if options.engine == "ray":
+        actions = _scan_on_cluster(options)
+    else:
+        if options.address:
+            raise DumpError("--address is of a Ray cluster; add --engine ray")
+        out = Path(options.out) if options.out else None
+        _check_places(options, out)
+        scanner = Scanner(options.model, options.policy, mask=options.mask)
+        scan_this = _scan_text if options.text is not None else _scan_dumps
+        actions = scan_this(options, out, scanner)
     failing = {"review": ("review", "block"), "block": ("block",)}.get(options.fail_on, ())
     return FOUND if any(actions.get(action) for action in failing) else 0
 
 
-def _scan_text(options: argparse.Namespace, scanner: Scanner) -> Mapping[str, int]:
+def _check_places(options: argparse.Namespace, out: Path | None) -> None:
+    """:raises DumpError: a dump cannot be read, or results would be written over it."""
+    for path in options.paths:
+        check_readable(path)
+        if out and out.is_file() and Path(path).exists() and out.samefile(path):
+            raise DumpError(f"{out} is one of the files to scan; write the verdicts to another file")
+    if options.known and not (out and is_folder(out)):
+        raise DumpError("--known is for results in a folder; give --out DIR")
+
+
+def _scan_on_cluster(options: argparse.Namespace) -> Mapping[str, int]:
+    from ruthan.batch.cluster import NOT_READ, VERDICTS, scan_on_cluster
+
+    if options.text is not None or not options.out:
+        raise DumpError("--engine ray scans files, and writes to a folder: give PATH… and --out DIR")
+    if options.min_risk or options.label or options.action or options.known:
+        raise DumpError(
+            "--engine ray writes all rows: --min-risk, --label, --action and --known are for --engine local"
+        )
+    outcome = scan_on_cluster(
+        options.paths,
+        options.out,
+        address=options.address,
+        model=options.model,
+        policy=options.policy,
+        mask=options.mask,
+        with_text=options.with_text,
+        column=options.text_column,
+        form=options.format,
+    )
+    console = output()
+    actions = ", ".join(f"{action} {outcome.actions.get(action, 0):,}" for action in COLOURS)
+    console.print(Text(f"{outcome.messages:,} messages: {actions}"))
+    if outcome.not_read:
+        place = f"{options.out}/{NOT_READ}"
+        errors().print(Text(f"{outcome.not_read:,} entries are no text to scan, or were not read, see {place}"))
+    console.print(Text(f"verdicts: {options.out}/{VERDICTS}"), soft_wrap=True)
+    return outcome.actions
+
+
+def _scan_text(options: argparse.Namespace, out: Path | None, scanner: Scanner) -> Mapping[str, int]:
     with open_memory(None, scanner.classifier.info) as memory:
         [scanned] = RowScanner(scanner, memory, options.with_text).scan([Message(options.text)])
     row = scanned.row
-    if options.out:
-        with open_results(options.out, options.with_text) as writer:
+    if out:
+        with open_results(out, options.with_text) as writer:
             writer.write(row)
     console = output()
     name = scanner.taxonomy[row["label"]].thai
@@ -63,12 +107,12 @@ def _scan_text(options: argparse.Namespace, scanner: Scanner) -> Mapping[str, in
     return {row["action"]: 1}
 
 
-def _scan_dumps(options: argparse.Namespace, scanner: Scanner) -> Mapping[str, int]:
+def _scan_dumps(options: argparse.Namespace, out: Path | None, scanner: Scanner) -> Mapping[str, int]:
     job = Job(
         paths=options.paths,
         column=options.text_column,
         form=options.format,
-        out=options.out,
+        out=out,
         with_text=options.with_text,
         least_risk=options.min_risk,
         labels=frozenset(options.label),

@@ -7,6 +7,7 @@ import pytest
 
 from ruthan.batch import campaigns as module
 from ruthan.batch import join_keys
+from ruthan.batch.campaign_file import read_campaigns, write_campaigns
 from ruthan.batch.campaigns import (
     HUB_GROUPS,
     INDICATORS,
@@ -15,8 +16,6 @@ from ruthan.batch.campaigns import (
     TEMPLATE_KEYS,
     TEXT_KEYS,
     Campaigns,
-    read_campaigns,
-    write_campaigns,
 )
 from ruthan.batch.near_duplicates import template_id
 from ruthan.batch.results import ResultsError
