@@ -1,9 +1,11 @@
 """Times as dumps write them, in Thai, English or Japanese, of the Buddhist or the Common Era, to ISO 8601."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 BANGKOK = timezone(timedelta(hours=7))  # no summer time since 1920
@@ -109,24 +111,66 @@ class Readings(NamedTuple):
 
 
 class DateOrder:
-    """Whether the dates of one file put the month first. Day first, as in Thailand, until a date says otherwise."""
+    """Whether the dates of one file put the month first.
+
+    A date with a number above 12 settles it. Without any, it is the order in which the dates follow each other more
+    closely, as entries stand in order of time; see `_month_first_by_steps`. If that does not tell either, as with a
+    single day, the file's format has to, and else the day comes first, as in Thailand.
+    """
 
     def __init__(self) -> None:
         self.month_first = False
+        self._settled = False
+        self._last: Readings | None = None
 
-    def learn(self, texts: Iterable[str]) -> None:
-        """Settle the order by the dates of a first stretch of the file; texts that are no dates are passed over."""
-        votes = [found.settles for text in texts if (found := readings(text)) is not None]
-        self.month_first = votes.count(True) > votes.count(False)
+    def learn(self, texts: Iterable[str], usually_month_first: bool = False) -> None:
+        """Settle the order by the dates of a first stretch of the file; texts that are no dates are passed over.
+
+        `usually_month_first`: the order that the file's format speaks for where its dates do not tell.
+        """
+        found = [each for text in texts if (each := readings(text)) is not None]
+        votes = Counter(each.settles for each in found)
+        if votes[True] != votes[False]:
+            decided: bool | None = votes[True] > votes[False]
+        else:
+            decided = _month_first_by_steps(found)
+        self.month_first = usually_month_first if decided is None else decided
+        self._settled = decided is not None or any(each != found[0] for each in found)
 
     def day(self, text: str) -> date | None:
-        """The day that `text` means, or None. A date that can only be of the other order switches the order."""
+        """The day that `text` means, or None. A date that can only be of the other order switches the order.
+
+        So does the first step from one day to another, where the first stretch did not tell.
+        """
         found = readings(text)
         if found is None:
             return None
-        if found.settles is not None:
-            self.month_first = found.settles
+        decided = found.settles
+        if decided is None and not self._settled and self._last is not None and self._last != found:
+            decided = _month_first_by_steps([self._last, found])
+        if decided is not None:
+            self.month_first, self._settled = decided, True
+        self._last = found
         return found.month_first if self.month_first else found.day_first
+
+
+def _month_first_by_steps(found: Iterable[Readings]) -> bool | None:
+    """Which order dates have that stand in order of time and that both readings fit; None if they do not tell.
+
+    It is the one in which the way from each date to the next is less than half as long in all, else the one that never
+    goes back.
+    """
+    both = [(each.day_first, each.month_first) for each in found if each.day_first and each.month_first]
+    day_first, month_first = (
+        ([(after - before).days for before, after in pairwise(days)] for days in zip(*both, strict=True))
+        if both
+        else ([], [])
+    )
+    way, other = sum(map(abs, day_first)), sum(map(abs, month_first))
+    if 2 * other < way or 2 * way < other:
+        return other < way
+    back, other_back = min(day_first, default=0) < 0, min(month_first, default=0) < 0
+    return back if back != other_back else None
 
 
 def plain_digits(text: str) -> str:

@@ -66,6 +66,7 @@ _OTHERS = (
     (b"\xfd7zXZ\x00", "compressed by xz; unpack it first"),
 )
 _TAR = (257, b"ustar")
+BINARY = 0.1  # share of control characters from which on nobody wrote it
 
 _MBOX = re.compile(r"From [^\r\n]{0,200}?[0-9]:[0-9]{2}[^\r\n]{0,40}? [0-9]{4}")
 _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]{1,40}):(?: |\t|\r?\n)")
@@ -113,9 +114,17 @@ def _of_text(text: str, name: str, ending: str | None) -> str:
     if _is_mail(start, ending):
         return "eml"
     if ending is None or ending == "text":
+        if ending is None and len(start) > 500 and sum(map(_is_binary, start)) > BINARY * len(start):
+            raise DumpError(
+                f"{name}: no text, but a program, a picture or the like; export the messages as text or CSV"
+            )
         return table or "text"
     # A workbook, a mail or JSON by its name only is damaged, or something else: as text it is at least looked at.
     return ending if ending in ("jsonl", "json") else "text"
+
+
+def _is_binary(character: str) -> bool:
+    return character < " " and character not in "\t\r\n\f\v"
 
 
 def _of_chat(start: str) -> str | None:

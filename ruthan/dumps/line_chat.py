@@ -5,13 +5,14 @@ the names are learnt from the lines of each stretch, so memory does not grow wit
 """
 
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, time
 from itertools import chain
 from typing import TextIO
 
+from ruthan.dumps.chat_entry import SENTENCE, ChatEntry, LineFeed, file_title, spoken, take_stretch, without_end
 from ruthan.dumps.dates import (
     INVISIBLE,
     DateOrder,
@@ -22,16 +23,13 @@ from ruthan.dumps.dates import (
     readings,
 )
 from ruthan.dumps.lines import MAX_LINE, Line, numbered_lines
-from ruthan.dumps.rows import NOT_IN_ENCODING, TOO_LONG, Notice, Row, Unreadable, undecodable
+from ruthan.dumps.rows import Notice, Row, undecodable
 from ruthan.message import Message, Source
 
-STRETCH_LINES = 5_000
-_STRETCH_CHARACTERS = 4_000_000  # of a stretch, besides its last line
 _MAX_HEADERS = 50  # of one day; more alike in a row are not kept
 _MAX_NAMES = 20_000
 _NAME_WORDS = 8
 _NAME_CHARACTERS = 60
-_SENTENCE = 300  # characters; no system text is longer
 
 _TITLE_MARK = "[LINE] "
 _TITLES = [
@@ -107,94 +105,9 @@ _NOTES = [
     (_MEMBER, "system", True),
     (_OTHER_SYSTEM, "system", True),
 ]
-_HOLDS_LEAD = re.compile(r"://|www\.|\.[a-z]{2,6}/|@[a-z0-9._-]{3}|\d[\d -]{7,}\d", re.I)
 _NAME_LIKE = re.compile(r"[^\W\d_]")
 _NOT_A_NAME = re.compile(r"://|www\.|[/\\=<>]|^[-•*+#\d]|\.\w{2,6}$|^[(\[{\"'“]")
 _FILE_TITLES = [re.compile(r"\[LINE\] ?(.+)"), *_TITLES]
-
-
-@dataclass
-class ChatEntry:
-    """An entry of a chat's export while it is being read. Keeps at most `MAX_LINE` characters."""
-
-    source: Source
-    sender: str | None
-    sent_at: str | None
-    damaged: bool = False
-    _parts: list[str] = field(default_factory=list)
-    _length: int = -1  # the first line has no line end before it
-    _too_long: bool = False
-
-    def add(self, text: str) -> None:
-        """One more line of the text, without its end."""
-        self.damaged = self.damaged or undecodable(text)
-        self._length += len(text) + 1
-        if self._length >= MAX_LINE:
-            self._too_long = True
-            self._parts.clear()
-        elif not self._too_long:
-            self._parts.append(text)
-
-    @property
-    def text(self) -> str:
-        """The lines so far, without the empty ones at the end."""
-        return "\n".join(self._parts).rstrip("\n")
-
-    def unreadable(self) -> Unreadable | None:
-        """The row of an entry that cannot be read, None for one that can."""
-        if self._too_long:
-            return Unreadable(self.source, TOO_LONG)
-        return Unreadable(self.source, NOT_IN_ENCODING) if self.damaged else None
-
-
-class LineFeed:
-    """The lines of a file, of which some can be put back."""
-
-    def __init__(self, lines: Iterable[Line]) -> None:
-        self._lines = iter(lines)
-        self._waiting: deque[Line] = deque()
-
-    def next(self) -> Line | None:
-        """The next line, None at the end."""
-        return self._waiting.popleft() if self._waiting else next(self._lines, None)
-
-    def put_back(self, lines: list[Line]) -> None:
-        """Let the next lines be these."""
-        self._waiting.extendleft(reversed(lines))
-
-
-def take_stretch(lines: Iterator[Line]) -> list[Line]:
-    """The next `STRETCH_LINES` lines, or fewer if they are long; none at the end of the file."""
-    taken: list[Line] = []
-    characters = 0
-    while len(taken) < STRETCH_LINES and characters < _STRETCH_CHARACTERS and (line := next(lines, None)) is not None:
-        taken.append(line)
-        characters += len(line.text)
-    return taken
-
-
-def file_title(file: str, titles: Iterable[re.Pattern[str]]) -> str | None:
-    """The chat's name out of the name of its export, None if that says nothing (standard input)."""
-    name = re.split(r"[/\\!]", file)[-1]
-    stem = name[: name.rfind(".")] if "." in name[1:] else name
-    if stem in ("", "-"):
-        return None
-    for title in titles:
-        if (found := title.fullmatch(stem)) and (name := found[1].strip()):
-            stem = name
-    return stem
-
-
-def spoken(text: str) -> bool:
-    """Whether a text without a sender is more than a program's note: it holds a link, an account or a number to call,
-    spans several lines, or is long. It is then scanned rather than passed over.
-    """
-    return "\n" in text or len(text) > _SENTENCE or _HOLDS_LEAD.search(text) is not None
-
-
-def without_end(line: Line) -> str:
-    """A line's text without the line end."""
-    return line.text.removesuffix("\n").removesuffix("\r")
 
 
 def looks_like_line_chat(head: str) -> bool:
@@ -283,7 +196,7 @@ def _notice(text: str, sender: str | None, bare: bool) -> str | None:
     shown = INVISIBLE.sub("", text).strip()
     if not shown:
         return "empty"
-    if len(shown) > 2 * _SENTENCE:
+    if len(shown) > 2 * SENTENCE:
         return None
     if kind := _placeholder(shown, bare):
         return kind
@@ -594,7 +507,7 @@ class _BlankChat(_Chat):
 
 def _about(rest: str) -> str | None:
     """Whom a note of LINE's is about: who joined, left, or took a message back. None if it is no such note."""
-    if len(rest) > _SENTENCE or spoken(rest):
+    if len(rest) > SENTENCE or spoken(rest):
         return None
     found = _MEMBER.fullmatch(rest) or _UNSENT_BY.fullmatch(rest)
     return found[1].strip() if found else None

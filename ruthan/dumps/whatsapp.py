@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple, TextIO
 
+from ruthan.dumps.chat_entry import ChatEntry, file_title, spoken, take_stretch, without_end
 from ruthan.dumps.dates import INVISIBLE, DateOrder, bangkok_iso, parse_clock, readings
-from ruthan.dumps.line_chat import ChatEntry, file_title, spoken, take_stretch, without_end
 from ruthan.dumps.lines import Line, numbered_lines
 from ruthan.dumps.rows import Notice, Row, undecodable
 from ruthan.message import Message, Source
@@ -26,6 +26,8 @@ _DAMAGED = {
     "brackets": re.compile(r"[\u200e\udcff]{0,4}[\[\udcff][\d/.:,\- APMapm\u200e\u202f\udcff]{12,40}\] "),
     "dash": re.compile(r"[\u200e\udcff]{0,4}[\d/.:,\- APMapm\u200e\u202f\udcff]{12,40} - "),
 }
+_AMERICAN_DATE = re.compile(r"[1-9]\d?/[1-9]\d?/\d{2}")
+_AMERICAN_HALF = re.compile(r"[AP]M\s*$")
 _LONGEST_HEAD = 120  # characters
 _LONGEST_SENDER = 100
 
@@ -149,8 +151,9 @@ def read_whatsapp(stream: TextIO, file: str) -> Iterator[Row]:
     lines = numbered_lines(stream)
     stretch = take_stretch(lines)
     form = _form(stretch)
+    heads = [found for line in stretch if (found := _head(line.text, form))]
     order = DateOrder()
-    order.learn(found.date for line in stretch if (found := _head(line.text, form)))
+    order.learn((found.date for found in heads), usually_month_first=all(_american(found) for found in heads))
     thread = _thread(file)
     entry: ChatEntry | None = None
     for line in chain(stretch, lines):
@@ -177,6 +180,15 @@ def _head(text: str, form: str) -> _Head | None:
     if found is None or readings(found["date"]) is None or parse_clock(found["time"]) is None:
         return None
     return _Head(found["date"], found["time"], found["seconds"] is not None, found.end())
+
+
+def _american(head: _Head) -> bool:
+    """Whether date and time are written as phones of the United States do: `1/5/26, 1:00:00 PM`, the month first.
+
+    The two digits of the year, the slashes, the numbers without a zero before them and the capital letters go together
+    there only.
+    """
+    return _AMERICAN_DATE.fullmatch(head.date) is not None and _AMERICAN_HALF.search(head.time) is not None
 
 
 def _damaged_head(text: str, form: str) -> bool:

@@ -150,3 +150,12 @@ def test_no_bytes_make_it_fail() -> None:
 
 def test_every_ending_leads_to_a_known_format() -> None:
     assert set(ENDINGS.values()) <= set(FORMATS)
+
+
+def test_a_program_is_no_text() -> None:
+    with pytest.raises(DumpError, match="no text"):
+        detect_format(b"\x7fELF\x02\x01\x01" + b"\x00" * 9 + bytes(range(32)) * 40, "ruthan")
+
+
+def test_a_few_control_characters_are_text() -> None:
+    assert detect_format("\x00\x00สวัสดีครับทุกคน\x00 วันนี้มีนัด\n".encode(), "a.txt") == "text"
