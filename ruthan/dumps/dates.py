@@ -161,11 +161,8 @@ def _month_first_by_steps(found: Iterable[Readings]) -> bool | None:
     goes back.
     """
     both = [(each.day_first, each.month_first) for each in found if each.day_first and each.month_first]
-    day_first, month_first = (
-        ([(after - before).days for before, after in pairwise(days)] for days in zip(*both, strict=True))
-        if both
-        else ([], [])
-    )
+    day_first = [(after - before).days for (before, _), (after, _) in pairwise(both)]
+    month_first = [(after - before).days for (_, before), (_, after) in pairwise(both)]
     way, other = sum(map(abs, day_first)), sum(map(abs, month_first))
     if 2 * other < way or 2 * way < other:
         return other < way

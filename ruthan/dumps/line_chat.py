@@ -6,7 +6,7 @@ the names are learnt from the lines of each stretch, so memory does not grow wit
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, time
 from itertools import chain
@@ -30,6 +30,9 @@ _MAX_HEADERS = 50  # of one day; more alike in a row are not kept
 _MAX_NAMES = 20_000
 _NAME_WORDS = 8
 _NAME_CHARACTERS = 60
+_RECURS = 3  # texts behind a word at the least, for it to be one of several that belong to names
+_FEW = 4  # lines with the same first word at the least, to tell what is common behind it
+_NEARLY = 0.8
 
 _TITLE_MARK = "[LINE] "
 _TITLES = [
@@ -107,6 +110,8 @@ _NOTES = [
 ]
 _NAME_LIKE = re.compile(r"[^\W\d_]")
 _NOT_A_NAME = re.compile(r"://|www\.|[/\\=<>]|^[-•*+#\d]|\.\w{2,6}$|^[(\[{\"'“]")
+_NOT_IN_A_NAME = re.compile(r"://|www\.|[/\\=<>]|\.\w{2,6}$|^[-•*+]|[:,!?]$")
+_VARIABLE = re.compile(r"[\d/@]|\w\.\w")
 _FILE_TITLES = [re.compile(r"\[LINE\] ?(.+)"), *_TITLES]
 
 
@@ -498,6 +503,9 @@ class _BlankChat(_Chat):
 
     @staticmethod
     def _guess(rest: str) -> tuple[str | None, str]:
+        name = _before_placeholder(rest)
+        if name is not None and _like_a_name(name.partition(" ")[0]) and all(map(_may_be_in_name, name.split(" "))):
+            return name, rest[len(name) :].lstrip(" ")
         first, blank, words = rest.partition(" ")
         if blank and words.strip() and _like_a_name(first):
             return first, words.lstrip(" ")
@@ -522,7 +530,12 @@ def _like_a_name(word: str) -> bool:
 
 
 class _Names:
-    """The senders of a chat in the layout with blanks, as far as they were learnt."""
+    """The senders of a chat in the layout with blanks, as far as they were learnt.
+
+    A sender is a run of words that lines begin with and behind which the texts differ. Of the words that come next, those
+    of the name recur, each before several texts, and are nearly all of them; those of a text are many, or follow the
+    names of several people now and then.
+    """
 
     def __init__(self, title: str | None) -> None:
         self._title = title
@@ -549,17 +562,17 @@ class _Names:
                 self._add(rest[:end])
             elif not _UNSENT_ALONE.fullmatch(rest) and not _CALL.fullmatch(rest):
                 texts.append(rest[:400])
-        self._learn_exact(texts)
-        # The same text again and again would make its own words look like a name.
-        unknown = sorted({rest for rest in texts if self.longest(rest) is None})
         by_first: dict[str, list[list[str]]] = {}
-        for rest in unknown:
+        # The same text again and again would make its own words look like a name.
+        for rest in sorted(set(texts)):
             words = rest.split(" ")
             by_first.setdefault(words[0], []).append(words[1:])
-        for first, following in by_first.items():
-            if len(following) > 1 and _like_a_name(first):
-                for name in _grown([first], following):
-                    self._add(" ".join(name))
+        by_first = {first: lines for first, lines in by_first.items() if len(lines) > 1 and _like_a_name(first)}
+        common = _CommonWords(by_first.values())
+        for first, lines in by_first.items():
+            for name in _grown([first], lines, common):
+                self._add(" ".join(name))
+        self._learn_exact(texts)
 
     def _learn_exact(self, texts: list[str]) -> None:
         """Names that stand before a placeholder or in a note of LINE's."""
@@ -569,10 +582,8 @@ class _Names:
             words = rest.split(" ")
             for end in range(1, min(len(words), _NAME_WORDS + 1)):
                 prefixes[" ".join(words[:end])] += 1
-            for size in (1, 2):
-                name = " ".join(words[:-size])
-                if name and " ".join(words[-size:]).casefold() in _PLACEHOLDERS:
-                    before_placeholder[name] += 1
+            if (name := _before_placeholder(rest)) is not None:
+                before_placeholder[name] += 1
         if self._title and prefixes[self._title] > 1:
             self._add(self._title)
         for name in sorted(before_placeholder, key=len):
@@ -592,34 +603,93 @@ class _Names:
             self._names.add(name)
 
 
-def _grown(name: list[str], following: list[list[str]], known: int = 3) -> Iterator[list[str]]:
-    """`name` with the words that belong to it: those that come next in at least 80 % of the lines, be it one word or
-    several that recur. `known` further words at most: more alike is a text that recurs and no name.
-    """
-    following = [words for words in following if words]
-    counts = Counter(words[0] for words in following)
-    least = 2 if len(counts) == 1 else 3
-    branches = [
-        (word, [words[1:] for words in following if words[0] == word])
-        for word, count in counts.most_common(5)
-        if count >= max(least, 0.2 * len(following)) and _may_be_in_name(word)
-    ]
-    # A word after which nothing comes is the text itself.
-    branches = [(word, rests) for word, rests in branches if all(rests)]
-    grown: list[list[str]] = []
-    if branches and known and sum(len(rests) for _, rests in branches) >= 0.8 * len(following):
-        for word, rests in branches:
-            if _varies(rests):
-                grown.extend(_grown([*name, word], rests, known - 1))
-    yield name
-    yield from (longer for longer in grown if longer != name)
+def _before_placeholder(rest: str) -> str | None:
+    """What stands before the placeholder or note of a call that ends `rest`, None if none does."""
+    if len(rest) > _NAME_CHARACTERS + 40:
+        return None
+    words = rest.split(" ")
+    for size in range(min(3, len(words) - 1), 0, -1):
+        end = " ".join(words[-size:])
+        if end.casefold() in _PLACEHOLDERS or _CALL.fullmatch(end):
+            return " ".join(words[:-size])
+    return None
+
+
+class _CommonWords:
+    """The words with which the texts of several people begin, and those which belong to several names."""
+
+    def __init__(self, groups: Collection[list[list[str]]]) -> None:
+        """`groups`: for each first word of a line the lines behind it, as words."""
+        self._opening: Counter[str] = Counter()  # behind how many first words each stands now and then
+        self._naming: Counter[str] = Counter()  # behind how many nearly always
+        for lines in groups:
+            counts = Counter(words[0] for words in lines if words)
+            total = counts.total()
+            if total < _FEW or _covered(counts, total):
+                continue
+            self._opening.update(word for word, count in counts.items() if 2 * count < total)
+
+        for lines in groups:
+            counts = Counter(words[0] for words in lines if words)
+            total = counts.total()
+            self._naming.update(word for word, count in counts.items() if total >= _FEW and count >= _NEARLY * total)
+
+    def opens_texts(self, word: str) -> bool:
+        """Whether `word` is more often the first one of a text than part of a name."""
+        return self._opening[word] > max(2, self._naming[word])
+
+    def is_of_names(self, word: str) -> bool:
+        """Whether several names end in `word`."""
+        return self._naming[word] >= 2 and not self.opens_texts(word)
+
+
+def _covered(counts: Mapping[str, int], total: int) -> bool:
+    """Whether words that recur are nearly all that comes next: what stands before them is then no whole name."""
+    return sum(count for count in counts.values() if count >= _RECURS) >= _NEARLY * total
+
+
+def _grown(name: list[str], lines: list[list[str]], common: _CommonWords, further: int = 4) -> Iterator[list[str]]:
+    """The names that begin with the words of `name`. `lines`: what stands behind them. `further`: words at most."""
+    branches: dict[str, list[list[str]]] = {}
+    for words in lines:
+        if words:
+            branches.setdefault(words[0], []).append(words[1:])
+    texts = {word: _texts(rests) for word, rests in branches.items()}
+    total = sum(texts.values())
+    least = 2 if len(branches) == 1 else _RECURS
+    likely = {
+        word: count
+        for word, count in texts.items()
+        if further
+        and count >= least
+        and _may_be_in_name(word)
+        and not common.opens_texts(word)
+        # A word after which nothing comes is the text itself.
+        and sum(not rest for rest in branches[word]) <= 0.05 * len(branches[word])
+    }
+    covered = total > 0 and sum(likely.values()) >= _NEARLY * total
+    if not covered:
+        yield name
+        likely = {word: count for word, count in likely.items() if count >= _FEW and common.is_of_names(word)}
+    for word in likely:
+        yield from _grown([*name, word], branches[word], common, further - 1)
 
 
 def _may_be_in_name(word: str) -> bool:
-    return len(word) <= 12 and (_NAME_LIKE.search(word) is None or _like_a_name(word))
+    return len(word) <= 20 and _NOT_IN_A_NAME.search(word) is None
 
 
-def _varies(rests: list[list[str]]) -> bool:
-    """Whether the words after a name differ somewhere in what is not merely a link or a number."""
-    texts = {" ".join(word for word in words if not re.search(r"\d|://", word)) for words in rests}
-    return len(texts) > 1
+def _texts(rests: list[list[str]]) -> int:
+    """How many texts there are among what follows a word, near-copies counted once.
+
+    Near-copies differ in links and numbers, and in some words more; their longest word is the same.
+    """
+    kept = {tuple(word for word in words if not _VARIABLE.search(word)) for words in rests}
+    by_longest = {max(words, key=len, default=""): frozenset(words) for words in sorted(kept)}
+    if len(by_longest) > _FEW:
+        return len(by_longest)
+    distinct: list[frozenset[str]] = []
+    for words in by_longest.values():
+        if all(2 * len(words & other) < len(words | other) for other in distinct):
+            distinct.append(words)
+    return max(1, len(distinct))

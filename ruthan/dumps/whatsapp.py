@@ -153,7 +153,7 @@ def read_whatsapp(stream: TextIO, file: str) -> Iterator[Row]:
     form = _form(stretch)
     heads = [found for line in stretch if (found := _head(line.text, form))]
     order = DateOrder()
-    order.learn((found.date for found in heads), usually_month_first=all(_american(found) for found in heads))
+    order.learn((found.date for found in heads), usually_month_first=2 * sum(map(_american, heads)) > len(heads))
     thread = _thread(file)
     entry: ChatEntry | None = None
     for line in chain(stretch, lines):
