@@ -121,7 +121,8 @@ def find_layout(sample: list[list[str]], file: str, column: str | None) -> Layou
     others = {field: index for field, index in others.items() if index != text}
     order = DateOrder()
     if "sent_at" in others:
-        order.learn(cells[others["sent_at"]] for cells in rows[has_header:] if len(cells) > others["sent_at"])
+        times = [cells[others["sent_at"]] for cells in rows[has_header:] if len(cells) > others["sent_at"]]
+        order.learn(time.strip().partition(" ")[0].rstrip(",") for time in times)
     return Layout(has_header, width, text, others, order.month_first)
 
 

@@ -6,7 +6,7 @@ the names are learnt from the lines of each stretch, so memory does not grow wit
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, time
 from itertools import chain
@@ -109,7 +109,8 @@ _NOTES = [
     (_OTHER_SYSTEM, "system", True),
 ]
 _NAME_LIKE = re.compile(r"[^\W\d_]")
-_NOT_A_NAME = re.compile(r"://|www\.|[/\\=<>]|^[-•*+#\d]|\.\w{2,6}$|^[(\[{\"'“]")
+_NOT_A_NAME = re.compile(r"://|www\.|[/\\=<>]|^[-•*+#\d]|\.[^\W\d_]{2,6}$|^[(\[{\"'“]|^น\.$")
+_NEVER_A_NAME = re.compile(r"://|www\.|[/\\=<>]|^[\d!-.:;?_~•–—]*$")
 _NOT_IN_A_NAME = re.compile(r"://|www\.|[/\\=<>]|\.\w{2,6}$|^[-•*+]|[:,!?]$")
 _VARIABLE = re.compile(r"[\d/@]|\w\.\w")
 _FILE_TITLES = [re.compile(r"\[LINE\] ?(.+)"), *_TITLES]
@@ -529,12 +530,17 @@ def _like_a_name(word: str) -> bool:
     return len(word) <= 30 and _NAME_LIKE.search(word) is not None and _NOT_A_NAME.search(word) is None
 
 
+def _odd_name(word: str) -> bool:
+    """Whether a word may be a name that many lines begin with, though it looks like a web name, a number or a mark."""
+    return len(word) <= 30 and _NEVER_A_NAME.search(word) is None
+
+
 class _Names:
     """The senders of a chat in the layout with blanks, as far as they were learnt.
 
-    A sender is a run of words that lines begin with and behind which the texts differ. Of the words that come next, those
-    of the name recur, each before several texts, and are nearly all of them; those of a text are many, or follow the
-    names of several people now and then.
+    A sender is a run of words that lines begin with and behind which the texts differ. Of the words that come next,
+    those of the name recur, each before several texts, and are nearly all of them; those of a text are many, or follow
+    the names of several people now and then.
     """
 
     def __init__(self, title: str | None) -> None:
@@ -567,7 +573,11 @@ class _Names:
         for rest in sorted(set(texts)):
             words = rest.split(" ")
             by_first.setdefault(words[0], []).append(words[1:])
-        by_first = {first: lines for first, lines in by_first.items() if len(lines) > 1 and _like_a_name(first)}
+        by_first = {
+            first: lines
+            for first, lines in by_first.items()
+            if len(lines) > 1 and (_like_a_name(first) or (_odd_name(first) and _texts(lines) > _FEW))
+        }
         common = _CommonWords(by_first.values())
         for first, lines in by_first.items():
             for name in _grown([first], lines, common):
@@ -618,21 +628,18 @@ def _before_placeholder(rest: str) -> str | None:
 class _CommonWords:
     """The words with which the texts of several people begin, and those which belong to several names."""
 
-    def __init__(self, groups: Collection[list[list[str]]]) -> None:
+    def __init__(self, groups: Iterable[list[list[str]]]) -> None:
         """`groups`: for each first word of a line the lines behind it, as words."""
         self._opening: Counter[str] = Counter()  # behind how many first words each stands now and then
         self._naming: Counter[str] = Counter()  # behind how many nearly always
         for lines in groups:
             counts = Counter(words[0] for words in lines if words)
             total = counts.total()
-            if total < _FEW or _covered(counts, total):
+            if total < _FEW:
                 continue
-            self._opening.update(word for word, count in counts.items() if 2 * count < total)
-
-        for lines in groups:
-            counts = Counter(words[0] for words in lines if words)
-            total = counts.total()
-            self._naming.update(word for word, count in counts.items() if total >= _FEW and count >= _NEARLY * total)
+            self._naming.update(word for word, count in counts.items() if count >= _NEARLY * total)
+            if not _covered(counts, total):
+                self._opening.update(word for word, count in counts.items() if 2 * count < total)
 
     def opens_texts(self, word: str) -> bool:
         """Whether `word` is more often the first one of a text than part of a name."""

@@ -210,6 +210,47 @@ def test_a_later_contradiction_switches_the_order():
     assert order.day("11/2/2026") == date(2026, 11, 2)
 
 
+@pytest.mark.parametrize(
+    ("texts", "month_first"),
+    [
+        (["1/5/26", "1/6/26", "1/7/26", "1/12/26"], True),
+        (["1/5/26", "1/5/26", "1/6/26"], True),
+        (["5/1/26", "6/1/26", "7/1/26"], False),
+        (["7/1/26", "6/1/26", "5/1/26"], False),  # a table with the newest first
+        (["1/5/26", "3/7/26", "6/2/26"], True),  # as long a way either way, but only one goes forward
+        (["12/5/25", "1/6/26"], True),
+        (["5/5/26", "5/6/26"], True),
+        (["1/5/26"], False),
+        (["1/5/26", "1/5/26"], False),
+        (["5/5/26", "6/6/26"], False),
+        (["", "x", "2026-01-05"], False),
+        ([], False),
+    ],
+)
+def test_the_order_in_which_days_lie_closer_together_is_right(texts, month_first):
+    order = DateOrder()
+    order.learn(texts)
+    assert order.month_first is month_first
+
+
+def test_a_single_day_is_read_as_the_format_usually_writes_it():
+    order = DateOrder()
+    order.learn(["1/5/26", "1/5/26"], usually_month_first=True)
+    assert order.day("1/5/26") == date(2026, 1, 5)
+    order.learn(["5/1/26", "6/1/26"], usually_month_first=True)
+    assert order.day("5/1/26") == date(2026, 1, 5)
+
+
+def test_the_first_step_beyond_a_stretch_of_a_single_day_settles_the_order():
+    order = DateOrder()
+    order.learn(["1/5/26"])
+    assert [order.day(text) for text in ("1/5/26", "1/6/26", "1/7/26", "1/2/26")][1:] == [
+        date(2026, 1, 6),
+        date(2026, 1, 7),
+        date(2026, 1, 2),
+    ]
+
+
 def test_month_first_decides_only_where_both_readings_are_possible():
     assert parse_time("10/2/2026 08:00", month_first=True).date() == date(2026, 10, 2)
     assert parse_time("14/2/2026 08:00", month_first=True).date() == date(2026, 2, 14)

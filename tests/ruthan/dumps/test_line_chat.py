@@ -5,6 +5,8 @@ import random
 
 import pytest
 
+from benchmarks.dump_entries import entries
+from benchmarks.dump_formats import write_dump
 from ruthan.dumps.encoding import UNDECODABLE
 from ruthan.dumps.line_chat import looks_like_line_chat, read_line_chat
 from ruthan.dumps.rows import NOT_IN_ENCODING, TOO_LONG, Notice, Row, Unreadable
@@ -167,6 +169,13 @@ def test_one_day_settles_the_order_of_day_and_month():
 def test_the_time_of_saving_settles_the_order_too():
     text = "[LINE] Chat with A\nSaved on: 10/14/2026, 07:48\n\n10/2/2026\n08:00\tA\tก\n"
     assert messages(text)[0].sent_at[:10] == "2026-10-02"
+
+
+def test_days_of_a_chat_lie_close_together():
+    text = "".join(f"{month_and_day}/2026\n08:00\tA\tก\n\n" for month_and_day in ("1/5", "1/6", "1/12"))
+    assert [message.sent_at[:10] for message in messages(text)] == ["2026-01-05", "2026-01-06", "2026-01-12"]
+    text = text.replace("1/5", "5/1").replace("1/6", "6/1").replace("1/12", "12/1")
+    assert [message.sent_at[:10] for message in messages(text)] == ["2026-01-05", "2026-01-06", "2026-01-12"]
 
 
 def test_a_time_without_a_day_stays_as_written():
@@ -513,6 +522,91 @@ def test_hostile_text_with_blanks_is_kept(hostile):
 def test_many_lines_of_continuation_with_blanks():
     text = f"{S_DAY}08:00 Korn ก\n08:01 Korn ข\n" + "สวัสดี\n" * 100_000 + "08:03 Korn จบ\n"
     assert len(messages(text)) == 3
+
+
+WORDS = (
+    "ไปตลาดไหม|รอหน้าบ้านนะ|ได้ค่ะ แป๊บนึง|โอนแล้วนะคะ|เช็กยอดด้วยค่ะ|พรุ่งนี้เจอกัน|ขอบคุณมากเลย|ฝนตกหนักมาก|กินข้าวหรือยัง|ของหมดแล้ว|"
+    "ราคาเท่าไหร่ คะ|ส่งพรุ่งนี้ค่ะ|ok เดี๋ยวไป|ok แล้วเจอกัน|555 จริง|ค่ะ|ครับ ผม|สวัสดีค่ะ ทุกคน|สวัสดีค่ะ พี่นก|รถติดอยู่แถวลาดพร้าว"
+).split("|")
+
+
+def chat_with_blanks(*written: tuple[str, list[str]]) -> list[tuple[str | None, str]]:
+    """Sender and text of each entry as read, where these senders write these texts."""
+    entries = [(sender, words) for sender, texts in written for words in texts]
+    lines = (f"{8 + at // 60:02}:{at % 60:02} {sender} {words}\n" for at, (sender, words) in enumerate(entries))
+    found = said(S_DAY + "".join(lines))
+    assert len(found) == len(entries)
+    return found
+
+
+def expected(*written: tuple[str, list[str]]) -> list[tuple[str, str]]:
+    return [(sender, words) for sender, texts in written for words in texts]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        [("ป้าใหญ่ (ห้อง 12)", WORDS)],
+        [("แม่ค้า " + name, WORDS[at : at + 4]) for at, name in enumerate("เอก หนิง ปลา ต้น มด ก้อย".split())],
+        [("แม่ค้า " + name, WORDS[at : at + 4]) for at, name in enumerate("ABCDEFGHIJKLMNOP")],
+        [(f"{first} {name}", WORDS[:6]) for first in ("พี่", "น้อง", "ป้า") for name in ("นก", "ปลา", "มด")],
+        [("ป้าบอย", WORDS), ("ป้าบอย Shop", WORDS[:8]), ("น้องเอก Shop", WORDS), ("ลุงต้น Shop", WORDS)],
+        [("som.oh", WORDS), ("99Shop", WORDS), ("💕 Ploy", WORDS), ("(admin) ก้อย", WORDS)],
+        [("มด", WORDS), ("นก", WORDS)],
+        [("มด", WORDS)],
+    ],
+)
+def test_each_sender_is_learnt_with_the_whole_name(written):
+    assert chat_with_blanks(*written) == expected(*written)
+
+
+@pytest.mark.parametrize("copies", [2, 3, 8])
+def test_near_copies_of_one_sender_tell_nothing_about_the_name(copies):
+    lure = "scb jaeng: mee khon phayayam khao su rabop kot https://example.com/{} phai nai {} natee"
+    written = [("HRหน่อย", [lure.format("abcdefgh"[at], at) for at in range(copies)]), ("Korn", WORDS[:5])]
+    assert chat_with_blanks(*written) == expected(*written)
+
+
+def test_what_follows_the_names_of_several_people_is_text():
+    people = [(name, WORDS + [f"สวัสดีครับ {words}" for words in WORDS[:4]]) for name in ("มด", "นก", "ปลา", "ต้น")]
+    written = [("Korn", [f"สวัสดีครับ {words}" for words in WORDS]), *people]
+    assert chat_with_blanks(*written) == expected(*written)
+
+
+def test_a_name_cut_short_in_the_first_stretch_is_learnt_in_a_later_one():
+    first = [("แม่ค้า", [f"{words} {at}" for at in range(250) for words in WORDS])]
+    later = [("แม่ค้า ต้น", WORDS)]
+    text = S_DAY + "".join(f"08:00 {sender} {words}\n" for sender, words in expected(*first))
+    text += "2026.10.03 วันเสาร์\n" + "".join(f"08:00 {sender} {words}\n" for sender, words in expected(*later))
+    assert said(text)[-len(WORDS) :] == expected(*later)
+
+
+def test_a_sticker_or_call_of_someone_unknown_is_a_notice():
+    text = (
+        f"{S_DAY}08:00 แม่ค้า ปลา หวาน สติกเกอร์\n08:01 พี่ นก Missed call\n08:02 Korn ส่ง รูป\n08:03 Korn มา\n08:04 Korn ไป\n"
+    )
+    assert notices(text) == ["sticker", "call"]
+    assert said(text)[0] == ("Korn", "ส่ง รูป")
+
+
+def test_a_link_before_the_word_for_a_file_is_a_message():
+    assert said(f"{S_DAY}08:00 Korn กด example.com/a ไฟล์\n") == [("Korn", "กด example.com/a ไฟล์")]
+
+
+@pytest.mark.parametrize("form", ["line-spaces", "line-spaces-english"])
+def test_nearly_all_names_of_a_long_chat_are_learnt_and_all_entries_counted(form, tmp_path):
+    made = list(entries(6_000, 7, 0.3, "chat"))
+    path = tmp_path / "[LINE]a.txt"
+    written = write_dump(path, form, made)
+    with path.open(encoding="utf-8", newline="") as stream:
+        found = list(read_line_chat(stream, path.name))
+    read = [row for row in found if isinstance(row, Message)]
+    assert (len(read), len(found) - len(read)) == (6_000, written.notices)
+    right = [
+        (row.sender, row.text) == (entry.sender, entry.text)
+        for row, entry in zip(read, [entry for entry in made if entry.notice is None], strict=True)
+    ]
+    assert sum(right) >= 0.99 * len(right)
 
 
 # ---- recognising

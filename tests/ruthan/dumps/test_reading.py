@@ -392,3 +392,10 @@ def test_a_column_that_one_file_of_several_lacks_is_one_unreadable_row(tmp_path:
     assert isinstance(first, Message)
     assert isinstance(second, Unreadable)
     assert second.reason.startswith("no column 'note'; its columns are")
+
+
+def test_the_order_of_day_and_month_in_a_table_follows_from_its_days(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("Date,From,Body\n11/12/2025 8:55 AM,KBANK,hi\n11/28/2025 8:56 AM,KBANK,there\n", encoding="utf-8")
+    times = [row.sent_at for row in read_dump(str(path)) if isinstance(row, Message)]
+    assert times == ["2025-11-12T08:55:00+07:00", "2025-11-28T08:56:00+07:00"]

@@ -3,6 +3,7 @@
 import io
 import random
 from collections.abc import Iterator
+from datetime import date, timedelta
 
 import pytest
 
@@ -110,9 +111,60 @@ def test_one_date_settles_day_and_month_for_all():
 
 
 def test_a_contradiction_beyond_the_first_stretch_switches_the_order():
-    lines = ["11/2/25, 8:00 AM - A: ก"] * 5_001 + ["11/28/25, 8:00 AM - A: ข", "12/2/25, 8:00 AM - A: ค"]
+    lines = ["11/2/2025 08:00 - A: ก"] * 5_001 + ["11/28/2025 08:00 - A: ข", "12/2/2025 08:00 - A: ค"]
     days = [message.sent_at[:10] for message in messages("\n".join(lines))]
     assert (days[0], days[-2], days[-1]) == ("2025-02-11", "2025-11-28", "2025-12-02")
+
+
+def busy_days(head: str, first: date, days: int) -> tuple[list[str], list[str]]:
+    """A chat of 3,000 lines a day: the day of each message as read, and as written."""
+    written = [first + timedelta(number) for number in range(days) for _ in range(3_000)]
+    text = "".join(f"{head.format(day=day, year=day.year % 100)}Korn: ก\n" for day in written)
+    return [message.sent_at[:10] for message in messages(text)], [day.isoformat() for day in written]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "[{day.month}/{day.day}/{year}, 1:00:00 AM] ",
+        "[{day.month}/{day.day}/{day.year} 13:00:00] ",
+        "{day.month:02}/{day.day:02}/{year}, 13:00 - ",
+        "[{day.day}/{day.month}/{year}, 1:00:00 AM] ",
+        "[{day.day:02}/{day.month:02}/{day.year} 13:00:00] ",
+        "{day.day}.{day.month}.{year}, 13:00 - ",
+    ],
+)
+def test_the_days_of_a_first_stretch_lie_close_together(head):
+    read, written = busy_days(head, date(2026, 1, 5), 4)
+    assert read == written
+
+
+def test_days_up_to_the_twelfth_are_read_as_those_after_it():
+    read, written = busy_days("[{day.month}/{day.day}/{year}, 1:00:00 AM] ", date(2026, 1, 5), 10)
+    assert read == written
+
+
+@pytest.mark.parametrize(
+    ("head", "day"),
+    [
+        ("[1/5/26, 1:00:00 AM] ", "2026-01-05"),
+        ("[1/5/26, 1:00:00\u202fPM] ", "2026-01-05"),
+        ("1/5/26, 1:00\u202fPM - ", "2026-01-05"),
+        ("05/01/26, 1:00 PM - ", "2026-01-05"),
+        ("5/1/26, 1:00 pm - ", "2026-01-05"),
+        ("5/1/26, 13:00 - ", "2026-01-05"),
+        ("5/1/2026, 1:00 PM - ", "2026-01-05"),
+        ("5.1.26, 1:00 PM - ", "2026-01-05"),
+        ("[5/1/2569 1:00:00 หลังเที่ยง] ", "2026-01-05"),
+    ],
+)
+def test_on_a_single_day_the_form_says_whether_the_month_comes_first(head, day):
+    assert [message.sent_at[:10] for message in messages(f"{head}Korn: ก\n{head}A: ข\n")] == [day, day]
+
+
+def test_a_forwarded_chat_in_a_message_does_not_turn_the_dates():
+    text = "1/5/26, 1:00 PM - Korn: ดู\n01/09/2026 13:00 - A: ข\n1/5/26, 1:01 PM - Korn: ค\n"
+    assert messages(text)[-1].sent_at[:10] == "2026-01-05"
 
 
 @pytest.mark.parametrize(
