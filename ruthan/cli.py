@@ -132,13 +132,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _carry_out(options)
     except RuthanError as error:
-        print(f"ruthan: {error}", file=sys.stderr)
+        from ruthan.batch.table import printable  # loads what draws tables
+
+        print(f"ruthan: {printable(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output has gone, as in `ruthan scan … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print("ruthan: stopped", file=sys.stderr)
+        goes_on = "; the same command goes on from here" if getattr(options, "out", None) else ""
+        print(f"ruthan: stopped{goes_on if options.command == 'scan' else ''}", file=sys.stderr)
         return 130
 
 

@@ -29,7 +29,15 @@ from typing import Any
 import numpy as np
 
 from ruthan.batch.join_keys import IDENTIFYING, is_masked, is_official, join_key, own_domain
-from ruthan.batch.near_duplicates import DisjointSets, Keys, equal_keys, near_duplicate_keys, template_id_and_keys
+from ruthan.batch.near_duplicates import (
+    LONGEST,
+    DisjointSets,
+    Keys,
+    equal_keys,
+    near_duplicate_keys,
+    template_id_and_keys,
+)
+from ruthan.batch.summary import KEPT_EVIDENCE, OTHERS
 from ruthan.dumps.dates import BANGKOK, from_epoch, parse_time
 from ruthan.errors import DataError
 from ruthan.taxonomy import BENIGN
@@ -38,6 +46,8 @@ HUB_GROUPS, HUB_SHARE = 20, 0.6
 SENDERS = 1_000
 SENDER_KEYS, TEMPLATE_KEYS, TEXT_KEYS = 200, 100, 100  # what a campaign carries to be met again
 INDICATORS = 1_000  # the most that a campaign lists
+CHANNELS = 60  # of one template that are counted each by itself; those beyond are `OTHERS`
+CHANNEL_CHARACTERS = 100  # of a channel's name
 
 # Listed with a campaign, yet no reason to join: codes and licences are shared, borrowed or made up. Citizen ids are
 # neither listed nor join: in most messages they are those of the one who was to be cheated.
@@ -71,8 +81,8 @@ class Campaign:
     :param needs_help: in how many messages someone may be held or is searched for.
     :param first_seen: ISO 8601, Bangkok time, or None where no message says when; `last_seen` likewise.
     :param senders: distinct ones; above `SENDERS` in one template, or `SENDER_KEYS` in a file, an estimate.
-    :param exemplar: the text that stands for it, where rows hold text.
-    :param exemplar_evidence: the evidence of that text as in its row.
+    :param exemplar: the text that stands for it, where rows hold text; its first `LONGEST` characters.
+    :param exemplar_evidence: the evidence of that text as in its row, the first `KEPT_EVIDENCE` pieces.
     :param indicators: the `INDICATORS` most frequent, the most frequent first.
     :param merged: ids of known campaigns that turned out to be this one.
     :param keys: `t:` and the templates, `n:` and the near-duplicate keys by which it is met again, at most
@@ -268,7 +278,10 @@ class _Seen:
         self.labels[harmful.label] = self.labels.get(harmful.label, 0) + 1
         self.actions[harmful.action] = self.actions.get(harmful.action, 0) + 1
         if harmful.channel is not None:
-            self.channels[harmful.channel] = self.channels.get(harmful.channel, 0) + 1
+            # Tables name channels freely: a column that holds something else must not fill memory.
+            kept = harmful.channel in self.channels or len(self.channels) < CHANNELS
+            channel = harmful.channel if kept else OTHERS
+            self.channels[channel] = self.channels.get(channel, 0) + 1
         self.risk = max(self.risk, harmful.risk)
         self.needs_help += harmful.needs_help
         if harmful.time is not None:
@@ -313,7 +326,7 @@ def _read_row(row: Any) -> _Harmful | None:
     if template is not None and not re.fullmatch(r"[0-9a-f]{16}", template):
         raise _Fault("`template` must be 16 hexadecimal digits")
     text = _optional(message, "text", str)
-    sender = _optional(message, "sender", str)
+    sender, channel = _optional(message, "sender", str), _optional(message, "channel", str)
     evidence = _optional(row, "evidence", list) or []
     return _Harmful(
         action=action,
@@ -322,7 +335,7 @@ def _read_row(row: Any) -> _Harmful | None:
         needs_help=bool(_optional(row, "needs_help", bool)),
         template=template,
         text=text,
-        channel=_optional(message, "channel", str),
+        channel=None if channel is None else channel[:CHANNEL_CHARACTERS],
         sender=None if sender is None else _sender_digest(sender),
         time=_seconds(_optional(message, "sent_at", str)),
         indicators=frozenset(chain.from_iterable(map(_listed, evidence))),
@@ -395,7 +408,8 @@ def _template_and_keys(harmful: _Harmful, text: str | None, seen: dict[str, _See
 
 def _packed(harmful: _Harmful) -> bytes:
     try:
-        content = json.dumps([harmful.text, harmful.evidence, harmful.source])
+        text = None if harmful.text is None else harmful.text[:LONGEST]
+        content = json.dumps([text, harmful.evidence[:KEPT_EVIDENCE], harmful.source])
     except (TypeError, ValueError, RecursionError):
         raise _Fault("`evidence` or `source` holds what JSON cannot") from None
     return zlib.compress(content.encode(), 1)

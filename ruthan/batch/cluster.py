@@ -5,6 +5,7 @@ task. Ray repeats the task of a worker that died; the file that it then writes h
 lost and nothing doubled.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from ruthan.batch.columns import clean, flat
 from ruthan.batch.memory import open_memory
 from ruthan.batch.results import arrow_batch, arrow_schema, needed
 from ruthan.batch.scan import RowScanner
+from ruthan.dumps.containers import Once, find_files, is_passed_over, reason_of, why_closed
 from ruthan.dumps.reading import read_dump
 from ruthan.dumps.rows import Notice, Row, Unreadable
 from ruthan.errors import DumpError, RuthanError
@@ -101,33 +103,40 @@ def scan_on_cluster(
 
 
 def expand(paths: Sequence[str]) -> list[str]:
-    """Every file of files, folders and patterns, sorted, each once.
+    """Every file of files, folders and patterns, sorted, each once: on this machine those that `open_parts` reads.
 
     :raises DumpError: a path names no file.
     """
     import fsspec
 
     found: dict[str, None] = {}
+    once = Once()
     for path in paths:
+        if "://" not in path:
+            found.update(dict.fromkeys(file for file in find_files(path) if once.takes(file)))
+            continue
         store, place = fsspec.core.url_to_fs(path)
         if store.isdir(place):
-            names = [name for name in store.find(place) if not Path(name).name.startswith(".")]
+            names = [name for name in store.find(place) if not is_passed_over(name.removeprefix(place))]
         else:
             names = store.glob(place) if any(mark in place for mark in "*?[") else [place] * store.isfile(place)
         if not names:
             raise DumpError(f"{path}: there is no such file, and nothing that fits the pattern")
-        found.update(dict.fromkeys(store.unstrip_protocol(name) if "://" in path else name for name in sorted(names)))
+        found.update(dict.fromkeys(store.unstrip_protocol(name) for name in sorted(names)))
     return list(found)
 
 
 def _rows(path: str, column: str | None, form: str | None) -> Iterator[Row]:
     """The rows of one file; one that cannot be read at all is itself a row, so that it does not stop the others."""
+    if "://" not in path and os.path.isdir(path):  # one that `find_files` names is not to be read
+        yield Unreadable(Source(path, 1), why_closed(path))
+        return
     try:
         with _on_this_machine(path) as local:
             for row in read_dump(local, column, form):
                 yield _renamed(row, local, path) if local != path else row
     except DumpError as error:
-        yield Unreadable(Source(path, 1), str(error))
+        yield Unreadable(Source(path, 1), reason_of(error, path))
 
 
 @contextmanager

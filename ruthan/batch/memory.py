@@ -110,7 +110,8 @@ def open_memory(path: Path | None, info: BundleInfo) -> Iterator[PredictionMemor
         finally:
             database.close()
     except sqlite3.Error as error:
-        if "locked" in str(error):
+        # A file that is gone was taken away by a run that came to its end meanwhile.
+        if "locked" in str(error) or (path and path.parent.is_dir() and not path.exists()):
             fault = f"{place} is in use: another run writes the same results; wait for it, or name another --out"
         elif isinstance(error, sqlite3.OperationalError):
             fault = f"{place} cannot be written: {error}; make room or mend it, then give the same command to go on"

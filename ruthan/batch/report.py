@@ -7,7 +7,6 @@ written hxxps://example[.]com, and texts run to `SHOWN` characters.
 
 import base64
 import hashlib
-import os
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,9 +23,9 @@ from markupsafe import Markup, escape
 from ruthan import __version__
 from ruthan.batch.campaigns import Campaign
 from ruthan.batch.join_keys import is_masked
+from ruthan.batch.results import replacing
 from ruthan.batch.summary import KEPT_CHARACTERS, OTHERS, Bucket, Summary, Timeline
 from ruthan.dumps.dates import BANGKOK
-from ruthan.errors import RuthanError
 from ruthan.evidence.signals import default_signals
 from ruthan.masking import mask, mask_evidence
 from ruthan.reasons import default_sentences
@@ -58,10 +57,6 @@ _SEVERITY = {"critical": 4, "high": 3, "medium": 2, "low": 1, "none": 0}
 _DRAWN_FIRST = {"signal": 0, "disguise": 1, "indicator": 2}  # what is drawn later covers what is under it
 
 
-class ReportError(RuthanError):
-    """The report cannot be written there."""
-
-
 @dataclass(frozen=True)
 class ReportFacts:
     """What the report says about itself.
@@ -89,19 +84,11 @@ class ReportFacts:
 def write_report(path: Path, summary: Summary, campaigns: Sequence[Campaign], about: ReportFacts) -> None:
     """Write the report to `path`, whole or not at all.
 
-    :raises ReportError: the file cannot be written.
+    :raises ResultsError: the file cannot be written.
     """
     content = page(summary, campaigns, about).encode("utf-8", "replace")
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        raise ReportError(
-            f"cannot write the report {path}: {error.strerror or error}; name another file or folder"
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(content)
 
 
 def page(summary: Summary, campaigns: Sequence[Campaign], about: ReportFacts) -> str:

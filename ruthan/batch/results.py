@@ -38,13 +38,24 @@ def json_line(row: Mapping[str, Any]) -> bytes:
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
+# What a spreadsheet may take for the beginning of a formula, in full width too, or drop to find one behind it.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# What XML cannot hold, so that Excel would not open the book.
+_NO_XML = str.maketrans(dict.fromkeys("\ufffe\uffff", "\ufffd"))
+
+
 def inert(cell: str) -> str:
     """A cell that no spreadsheet reads as a formula.
 
     >>> inert("=1+1")
     "'=1+1"
     """
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def as_written(cell: str) -> str:
+    """A cell without the apostrophe that `inert` put before it."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
 
 
 @contextmanager
@@ -83,23 +94,33 @@ def make_folder(folder: Path) -> None:
         raise ResultsError(f"cannot make the folder {folder}: {error.strerror or error}") from error
 
 
+def draft_of(path: Path) -> Path:
+    """What a file is called until it is whole."""
+    return path.with_name(f"{path.name}.partial")
+
+
 @contextmanager
 def _draft(path: Path) -> Iterator[Path]:
     """Where to write what becomes `path` at the end."""
     try:
         special = path.exists() and not stat.S_ISREG(path.stat().st_mode)  # a pipe or device is written to directly
-        draft = path if special else path.with_name(f"{path.name}.partial")
+        draft = path if special else draft_of(path)
         if not special:
-            draft.unlink(missing_ok=True)  # of a run that was killed
+            _remove(draft)  # of a run that was killed
         try:
             yield draft
             if not special:
                 draft.replace(path)
         finally:
             if not special:
-                draft.unlink(missing_ok=True)
+                _remove(draft)
     except OSError as error:
         raise ResultsError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _remove(draft: Path) -> None:
+    for path in (draft, draft.with_name(f"{draft.name}.wal")):  # DuckDB's, where it could not end in order
+        path.unlink(missing_ok=True)
 
 
 class _JsonLines:
@@ -163,7 +184,11 @@ def _sqlite(path: Path, with_text: bool) -> Iterator[Writer]:
             f"CREATE TABLE verdicts ({', '.join(f'{name} {names[kind]}' for name, kind in fields.items())})"
         )
         insert = f"INSERT INTO verdicts VALUES ({','.join('?' * len(fields))})"  # noqa: S608
-        chunks = _Chunks(with_text, lambda rows: database.executemany(insert, rows) and None)
+
+        def take(rows: list[list[Any]]) -> None:
+            database.executemany(insert, rows)
+
+        chunks = _Chunks(with_text, take)
         yield chunks
         chunks.flush()
         database.execute("CREATE INDEX verdicts_risk ON verdicts (risk)")
@@ -266,7 +291,7 @@ class _Excel:
         for at, (name, cell) in enumerate(zip(columns(self._with_text), flat(row, self._with_text), strict=True)):
             if isinstance(cell, str):
                 if len(cell) < CELL or not name.endswith("_json"):  # half of a JSON text is none
-                    self._sheet.write_string(self._next, at, inert(cell)[:CELL])
+                    self._sheet.write_string(self._next, at, inert(cell.translate(_NO_XML))[:CELL])
             elif cell is not None:
                 self._sheet.write_number(self._next, at, cell)
         self._next += 1

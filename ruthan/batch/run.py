@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from time import time
@@ -15,9 +15,10 @@ from ruthan.batch.campaigns import Campaign, Campaigns
 from ruthan.batch.indicator_lists import write_indicator_csv, write_stix
 from ruthan.batch.memory import open_memory
 from ruthan.batch.report import ReportFacts, write_report
-from ruthan.batch.results import json_line, make_folder, open_results, replacing
+from ruthan.batch.results import WRITERS, ResultsError, draft_of, json_line, make_folder, open_results, replacing
 from ruthan.batch.scan import RowScanner, Scanned
 from ruthan.batch.summary import Summary
+from ruthan.dumps.containers import Once
 from ruthan.dumps.dates import BANGKOK
 from ruthan.dumps.reading import Opened, read_dump
 from ruthan.dumps.rows import Notice, Unreadable
@@ -76,6 +77,22 @@ class Job:
             return None
         return self.folder / NOT_READ if self.folder else self.out.with_name(f"{self.out.stem}.{NOT_READ}")
 
+    @property
+    def progress_files(self) -> list[Path]:
+        """The file of progress and those that its database lays beside it."""
+        if self.progress is None:
+            return []
+        return [self.progress.with_name(self.progress.name + ending) for ending in ("", "-wal", "-shm", "-journal")]
+
+    @property
+    def written(self) -> list[Path]:
+        """All files that a run writes, those that are gone at its end too."""
+        files = [self.results, self.not_read]
+        if self.folder:
+            files += [self.folder / name for name in (CAMPAIGNS, REPORT, INDICATORS, STIX)]
+        whole = [file for file in files if file is not None]
+        return [*whole, *map(draft_of, whole), *self.progress_files]
+
     def wants(self, row: dict[str, Any]) -> bool:
         """Whether the results hold this row."""
         return (
@@ -83,6 +100,23 @@ class Job:
             and (not self.labels or row["label"] in self.labels)
             and (not self.actions or row["action"] in self.actions)
         )
+
+
+def check_place(out: Path) -> None:
+    """See to it early that results can be written to `out`.
+
+    :raises ResultsError: it is neither a folder nor a file of a known form in a folder that there is.
+    """
+    if str(out) == "-":
+        raise ResultsError("--out - is no file: results go to a file or a folder, or to a named pipe such as p.jsonl")
+    if is_folder(out):
+        return
+    if out.suffix.lower() not in WRITERS:
+        raise ResultsError(
+            f"cannot write {out}: the ending must be one of {', '.join(WRITERS)}; or give a folder, whose name has none"
+        )
+    if not out.parent.is_dir():
+        raise ResultsError(f"cannot write {out}: there is no folder {out.parent}; make it first")
 
 
 def is_folder(path: Path) -> bool:
@@ -110,6 +144,7 @@ class Outcome:
     notices: int = 0
     unreadable: int = 0
     texts: int = 0
+    again: int = 0  # paths of files that had been read by another one
 
 
 def run(scanner: Scanner, job: Job, watch: Watch) -> Outcome:
@@ -128,11 +163,14 @@ def run(scanner: Scanner, job: Job, watch: Watch) -> Outcome:
         if job.folder:
             make_folder(job.folder)
         known = read_campaigns(job.known) if job.known else []
+        if not job.with_text or scanner.mask:  # what an earlier run could tell, this one may not
+            known = [replace(each, exemplar=None) for each in known]
         campaigns = Campaigns(known) if job.folder else None
         memory = stack.enter_context(open_memory(job.progress, scanner.classifier.info))
         writer = stack.enter_context(open_results(job.results, job.with_text)) if job.results else None
         others = stack.enter_context(replacing(job.not_read)) if job.not_read else None
         files: Counter[str] = Counter()
+        once = Once(job.written)
 
         def opened(file: Opened) -> None:
             files[file.file] += 1
@@ -140,7 +178,7 @@ def run(scanner: Scanner, job: Job, watch: Watch) -> Outcome:
 
         def messages() -> Iterator[Message]:
             for path in job.paths:
-                for row in read_dump(path, job.column, job.form, opened, watch.bytes_read):
+                for row in read_dump(path, job.column, job.form, opened, watch.bytes_read, once):
                     if isinstance(row, Message):
                         outcome.messages += 1
                         yield row
@@ -165,13 +203,13 @@ def run(scanner: Scanner, job: Job, watch: Watch) -> Outcome:
             if writer and job.wants(row):
                 writer.write(row)
             watch.scanned(scanned)
-        outcome.texts = memory.texts
+        outcome.texts, outcome.again = memory.texts, once.again
         if job.folder and campaigns:
             outcome.campaigns = campaigns.found(seen_only=True)
             write_campaigns(job.folder / CAMPAIGNS, campaigns.found(smallest=1))  # a single message may be a beginning
             _write_findings(job.folder, outcome, list(files), scanner)
     if job.progress:
-        for path in job.progress.parent.glob(f"{job.progress.name}*"):
+        for path in job.progress_files:
             path.unlink(missing_ok=True)
     if job.not_read and not job.folder and not outcome.notices and not outcome.unreadable:
         job.not_read.unlink(missing_ok=True)

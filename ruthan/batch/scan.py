@@ -4,7 +4,6 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
-from itertools import islice
 from typing import Any
 
 from ruthan.batch.near_duplicates import template_id
@@ -15,7 +14,9 @@ from ruthan.scanner import Memory, Scanner
 from ruthan.verdict import Verdict
 
 CHUNK = 512  # messages that are looked at together
+CHUNK_CHARACTERS = 1_000_000  # after which a chunk is closed: a dump may hold nothing but messages of megabytes
 REMEMBERED = 20_000  # texts whose whole row is kept at hand; of others the model is remembered, see `memory`
+REMEMBERED_CHARACTERS = 10_000  # of a text, beyond which its row is not kept
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,18 @@ class RowScanner:
         self._known: OrderedDict[bytes, dict[str, Any]] = OrderedDict()
 
     def scan(self, messages: Iterable[Message]) -> Iterator[Scanned]:
-        """Every message with its row, in the order they come; no more than `CHUNK` of them are held at a time."""
-        stream = iter(messages)
-        while chunk := list(islice(stream, CHUNK)):
-            yield from self._chunk(chunk)
+        """Every message with its row, in the order they come; no more than `CHUNK` of them are held at a time, nor more
+        than `CHUNK_CHARACTERS` and one.
+        """
+        chunk: list[Message] = []
+        characters = 0
+        for message in messages:
+            chunk.append(message)
+            characters += sum(len(each) for each in (message.text, message.sender, message.thread) if each)
+            if len(chunk) == CHUNK or characters > CHUNK_CHARACTERS:
+                yield from self._chunk(chunk)
+                chunk, characters = [], 0
+        yield from self._chunk(chunk)
 
     def _chunk(self, chunk: list[Message]) -> Iterator[Scanned]:
         keys = [_key(self._scanner, message) for message in chunk]
@@ -52,6 +61,9 @@ class RowScanner:
         for key, message in zip(keys, chunk, strict=True):
             self._known.move_to_end(key)
             yield Scanned(message, _row(message, self._known[key], named))
+        for key, message in new.items():
+            if len(message.text) > REMEMBERED_CHARACTERS:
+                del self._known[key]
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
 

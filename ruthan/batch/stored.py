@@ -3,12 +3,12 @@
 import csv
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ruthan.batch.columns import unflat
-from ruthan.batch.results import WRITERS, needed
+from ruthan.batch.results import WRITERS, as_written, needed
 from ruthan.errors import DataError
 
 _BATCH = 5_000
@@ -44,22 +44,69 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
                 raise DataError(
                     f"{path}:{number}: not valid JSON; results that ruthan scan wrote are needed"
                 ) from error
-            if not isinstance(row, dict) or not {"risk", "label", "action", "evidence"} <= row.keys():
-                raise DataError(f"{path}:{number}: no verdict; results that ruthan scan wrote are needed")
-            yield row
+            yield _checked(row, f"{path}:{number}")
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "risk": (int, float),
+    "label": str,
+    "action": str,
+    "needs_help": bool,
+    "evidence": list,
+    "model": str,
+    "policy": str,
+}
+_EVIDENCE = {"kind": str, "type": str, "text": str, "start": int, "end": int}
+
+
+def _checked(row: Any, place: str) -> dict[str, Any]:
+    """A row of which all that reports and campaigns count with is there and of its kind.
+
+    :raises DataError: it is not; the message names `place` and the field.
+    """
+    if not isinstance(row, dict):
+        raise DataError(f"{place}: no verdict; results that ruthan scan wrote are needed")
+    wrong = [name for name, kind in _KINDS.items() if not isinstance(row.get(name), kind)]
+    wrong += [name for name in ("source", "message") if not isinstance(row.get(name, {}), dict)]
+    if not wrong and not all(_is_evidence(each) for each in row["evidence"]):
+        wrong = ["evidence"]
+    told, source, counts = row.get("message", {}), row.get("source", {}), row.get("recruitment", {})
+    if not wrong and not all(isinstance(value, str) for value in told.values()):
+        wrong = ["message"]
+    if not wrong and source and not (isinstance(source.get("file"), str) and isinstance(source.get("line"), int)):
+        wrong = ["source"]
+    if not isinstance(counts, dict) or not all(isinstance(number, int) for number in counts.values()):
+        wrong += ["recruitment"]
+    if wrong:
+        raise DataError(
+            f"{place}: {wrong[0]!r} is missing or of the wrong kind; give results as ruthan scan wrote them"
+        )
+    return row
+
+
+def _is_evidence(each: Any) -> bool:
+    return (
+        isinstance(each, dict)
+        and all(isinstance(each.get(name), kind) for name, kind in _EVIDENCE.items())
+        and isinstance(each.get("value", ""), str)
+        and isinstance(each.get("details", {}), dict)
+    )
 
 
 def _csv(path: Path) -> Iterator[dict[str, Any]]:
     csv.field_size_limit(64_000_000)  # characters; long messages have long evidence
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        for cells in reader:
-            yield unflat({name: _bare(cell) for name, cell in cells.items()}, f"{path}:{reader.line_num}")
+        reader = csv.DictReader(file, restval="")
+        try:
+            for cells in reader:
+                bare = {name: as_written(cell) for name, cell in cells.items() if isinstance(cell, str)}
+                yield _unflat(bare, f"{path}:{reader.line_num}")
+        except csv.Error as error:
+            raise DataError(f"{path}:{reader.line_num}: {error}; give results as ruthan scan wrote them") from error
 
 
-def _bare(cell: str | None) -> str | None:
-    """A cell without what keeps spreadsheets from reading it as a formula."""
-    return cell[1:] if cell and cell[0] == "'" and cell[1:2] in ("=", "+", "-", "@", "\t", "\r") else cell
+def _unflat(cells: Mapping[str, Any], place: str) -> dict[str, Any]:
+    return _checked(unflat(cells, place), place)
 
 
 def _sqlite(path: Path) -> Iterator[dict[str, Any]]:
@@ -68,7 +115,7 @@ def _sqlite(path: Path) -> Iterator[dict[str, Any]]:
         try:
             database.row_factory = sqlite3.Row
             for number, cells in enumerate(database.execute("SELECT * FROM verdicts ORDER BY rowid"), 1):
-                yield unflat(dict(cells), f"{path}: row {number}")
+                yield _unflat(dict(cells), f"{path}: row {number}")
         finally:
             database.close()
     except sqlite3.Error as error:
@@ -85,7 +132,7 @@ def _parquet(path: Path) -> Iterator[dict[str, Any]]:
             for batch in file.iter_batches(_BATCH):
                 for cells in batch.to_pylist():
                     number += 1
-                    yield unflat(cells, f"{path}: row {number}")
+                    yield _unflat(cells, f"{path}: row {number}")
     except pyarrow.ArrowException as error:
         raise DataError(f"{path}: not a Parquet file that can be read") from error
 
@@ -100,7 +147,7 @@ def _duckdb(path: Path) -> Iterator[dict[str, Any]]:
             while rows := cursor.fetchmany(_BATCH):
                 for cells in rows:
                     number += 1
-                    yield unflat(dict(zip(names, cells, strict=True)), f"{path}: row {number}")
+                    yield _unflat(dict(zip(names, cells, strict=True)), f"{path}: row {number}")
     except duckdb.Error as error:
         raise DataError(f"{path}: {' '.join(str(error).split())[:200]}") from error
 
@@ -114,8 +161,8 @@ def _excel(path: Path) -> Iterator[dict[str, Any]]:
                 rows = book.get_sheet_by_name(sheet).iter_rows()
                 names = [str(cell) for cell in next(rows, [])]
                 for number, cells in enumerate(rows, 2):
-                    texts = [_bare(cell) if isinstance(cell, str) else cell for cell in cells]
-                    yield unflat(dict(zip(names, texts, strict=False)), f"{path}: sheet {sheet}, row {number}")
+                    texts = [as_written(cell) if isinstance(cell, str) else cell for cell in cells]
+                    yield _unflat(dict(zip(names, texts, strict=False)), f"{path}: sheet {sheet}, row {number}")
     except CalamineError as error:
         raise DataError(f"{path}: not an Excel file that can be read: {error}") from error
 

@@ -1,6 +1,7 @@
 """`ruthan scan`: judge one message, or all messages of dumps."""
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from rich.text import Text
 
 from ruthan.batch.memory import open_memory
 from ruthan.batch.results import open_results
-from ruthan.batch.run import CAMPAIGNS, REPORT, Job, Outcome, Watch, is_folder, run
+from ruthan.batch.run import CAMPAIGNS, REPORT, Job, Outcome, Watch, check_place, run
 from ruthan.batch.scan import RowScanner, Scanned
 from ruthan.batch.table import COLOURS, Overview, printable
 from ruthan.commands.console import errors, output
@@ -42,22 +43,45 @@ def scan(options: argparse.Namespace) -> int:
         if options.address:
             raise DumpError("--address is of a Ray cluster; add --engine ray")
         out = Path(options.out) if options.out else None
-        _check_places(options, out)
+        job = Job(
+            paths=options.paths,
+            column=options.text_column,
+            form=options.format,
+            out=out,
+            with_text=options.with_text,
+            least_risk=options.min_risk,
+            labels=frozenset(options.label),
+            actions=frozenset(options.action),
+            known=options.known,
+        )
+        _check_places(job)
         scanner = Scanner(options.model, options.policy, mask=options.mask)
-        scan_this = _scan_text if options.text is not None else _scan_dumps
-        actions = scan_this(options, out, scanner)
+        if options.text is not None:
+            actions = _scan_text(options, out, scanner)
+        else:
+            actions = _scan_dumps(job, scanner, Overview(options.top, options.mask))
     failing = {"review": ("review", "block"), "block": ("block",)}.get(options.fail_on, ())
     return FOUND if any(actions.get(action) for action in failing) else 0
 
 
-def _check_places(options: argparse.Namespace, out: Path | None) -> None:
-    """:raises DumpError: a dump cannot be read, or results would be written over it."""
-    for path in options.paths:
+def _check_places(job: Job) -> None:
+    """:raises DumpError: a dump cannot be read, or results would be written over it.
+    :raises ResultsError: results cannot be written there.
+    """
+    written = {os.path.realpath(path) for path in job.written}
+    for path in job.paths:
         check_readable(path)
-        if out and out.is_file() and Path(path).exists() and out.samefile(path):
-            raise DumpError(f"{out} is one of the files to scan; write the verdicts to another file")
-    if options.known and not (out and is_folder(out)):
+        if os.path.realpath(path) in written:
+            raise DumpError(f"{path} is one of the files to scan; write the verdicts to another file or folder")
+    if job.out is not None:
+        check_place(job.out)
+    if job.known and not job.folder:
         raise DumpError("--known is for results in a folder; give --out DIR")
+    if job.known and os.path.realpath(job.known) in written:
+        raise DumpError(
+            f"--known {job.known}: this run writes that file, and a second time would count its messages again; "
+            "give another --out DIR, or a copy"
+        )
 
 
 def _scan_on_cluster(options: argparse.Namespace) -> Mapping[str, int]:
@@ -103,23 +127,12 @@ def _scan_text(options: argparse.Namespace, out: Path | None, scanner: Scanner) 
     for line in (*row["reasons"], *row["advice"]):
         console.print(Text(line))
     for each in row["evidence"]:
-        console.print(Text(f"{each['type']}: {each.get('value') or printable(each['text'])}"))
+        console.print(Text(printable(f"{each['type']}: {each.get('value') or each['text']}")))
     return {row["action"]: 1}
 
 
-def _scan_dumps(options: argparse.Namespace, out: Path | None, scanner: Scanner) -> Mapping[str, int]:
-    job = Job(
-        paths=options.paths,
-        column=options.text_column,
-        form=options.format,
-        out=out,
-        with_text=options.with_text,
-        least_risk=options.min_risk,
-        labels=frozenset(options.label),
-        actions=frozenset(options.action),
-        known=options.known,
-    )
-    watcher = _Watcher(errors(), Overview(options.top, options.mask), scanner, size_of(options.paths))
+def _scan_dumps(job: Job, scanner: Scanner, overview: Overview) -> Mapping[str, int]:
+    watcher = _Watcher(errors(), overview, scanner, size_of(job.paths))
     with watcher.progress:
         outcome = run(scanner, job, Watch(watcher.opened, watcher.bytes_read, watcher.scanned, watcher.unreadable))
     watcher.overview.show(output())
@@ -132,6 +145,7 @@ class _Watcher:
 
     def __init__(self, console: Console, overview: Overview, scanner: Scanner, size: int | None) -> None:
         self.console, self.overview = console, overview
+        self.policy = scanner.policy.name
         self.unused = set(scanner.policy.channels)  # likely misspelt, or named otherwise in the dump
         self.not_read = self.harmful = self._bytes = 0
         told = "{task.fields[messages]:,} messages, {task.fields[rate]:,.0f} a second, {task.fields[share]:.1%} harmful"
@@ -174,20 +188,28 @@ class _Watcher:
         self.not_read += 1
         if self.not_read <= SHOWN:
             place = printable(f"{row.source.file}:{row.source.line}")
-            self.console.print(Text(f"{place}: not read: {row.reason}"), soft_wrap=True)
+            self.console.print(Text(f"{place}: not read: {printable(row.reason)}"), soft_wrap=True)
 
 
 def _tell(job: Job, outcome: Outcome, watcher: _Watcher) -> None:
     """Print what a run came to, beyond its table: what was not read to standard error, what was written to output."""
     console, say = output(), watcher.console
     if outcome.notices:
-        say.print(Text(f"{outcome.notices:,} system lines, stickers, pictures and the like hold no text to scan"))
+        say.print(
+            Text(f"{outcome.notices:,} system lines, stickers, pictures and the like hold no text to scan"),
+            soft_wrap=True,
+        )
     if outcome.unreadable:
         where = "see above" if outcome.unreadable <= SHOWN or job.not_read is None else f"see {job.not_read}"
-        say.print(Text(f"{outcome.unreadable:,} entries were not read, {where}"))
+        say.print(Text(f"{outcome.unreadable:,} entries were not read, {where}"), soft_wrap=True)
+    if outcome.again:
+        say.print(
+            Text(f"{outcome.again:,} paths lead to files that had been read; each file is read once"), soft_wrap=True
+        )
     if watcher.unused:
         names = ", ".join(sorted(watcher.unused))
-        say.print(Text(f"the policy has thresholds for channels that no message had: {names}; see their spelling"))
+        told = f"policy {watcher.policy}: no message had the channel {names}; see its spelling"
+        say.print(Text(told), soft_wrap=True)
     if job.results:
         console.print(Text(f"verdicts: {job.results}"), soft_wrap=True)
     if job.folder:

@@ -104,8 +104,9 @@ def find_layout(sample: list[list[str]], file: str, column: str | None) -> Layou
     rows = [cells for cells in sample if any(cell.strip() for cell in cells)]
     if not rows:
         return Layout(False, 1, 0, {})
-    text, others = named_columns(rows[0])
-    has_header = text is not None or len(others) > 1
+    named, others = named_columns(rows[0])
+    text = named
+    has_header = named is not None or len(others) > 1
     if column is not None and column.isdecimal() and column not in rows[0]:
         text = int(column) - 1
     elif column is not None:
@@ -117,7 +118,9 @@ def find_layout(sample: list[list[str]], file: str, column: str | None) -> Layou
         body = [cells for cells in rows[has_header:] if len(cells) == width] or rows
         text = max(range(width), key=lambda index: sum(len(cells[index]) for cells in body if index < len(cells)))
     if not 0 <= text < width:
-        raise DumpError(f"{file}: no column {column!r}; its columns are: {', '.join(map(repr, rows[0]))[:200]}")
+        # A first row without a known name may be a message, which no error may quote.
+        listed = f"its columns are: {', '.join(map(repr, rows[0]))[:200]}" if named is not None or others else ""
+        raise DumpError(f"{file}: no column {column!r}; {listed or f'give its number, from 1 to {width}'}")
     others = {field: index for field, index in others.items() if index != text}
     order = DateOrder()
     if "sent_at" in others:

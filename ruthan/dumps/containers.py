@@ -13,7 +13,7 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -68,18 +68,59 @@ class Part:
         return next((layer.fault for layer in self.layers if layer.fault), None)
 
 
-def open_parts(path: str, on_bytes: Callable[[int], None] | None = None) -> Iterator[Part | Unreadable]:
+class Once:
+    """Sees to it that a file is read once, however many paths, patterns or links lead to it, and never what the run
+    itself writes.
+
+    :param written: files of the run, which need not be there yet.
+    """
+
+    def __init__(self, written: Iterable[Path] = ()) -> None:
+        self.again = 0  # how often a file was met that had been read
+        self._written = frozenset(os.path.realpath(path) for path in written)
+        self._read: set[tuple[int, int]] = set()
+
+    def takes(self, file: str) -> bool:
+        """Whether a file is to be read; from then on it counts as read."""
+        if file == STDIN:
+            return True
+        if self._written and os.path.realpath(file) in self._written:
+            return False
+        try:
+            about = os.stat(file)
+        except (OSError, ValueError):  # whoever opens it will say why
+            return True
+        if not stat.S_ISREG(about.st_mode) or not about.st_ino:  # a pipe; a file system without such numbers
+            return True
+        identity = (about.st_dev, about.st_ino)
+        if identity in self._read:
+            self.again += 1
+            return False
+        self._read.add(identity)
+        return True
+
+
+def open_parts(
+    path: str, on_bytes: Callable[[int], None] | None = None, once: Once | None = None
+) -> Iterator[Part | Unreadable]:
     """What is to be read of a path: a file, `-` for standard input, a folder with all below it, a glob, an archive; for
     a part that cannot be opened, why.
 
-    Hidden files, pictures, sound and the like are passed over where the user did not name them.
+    Hidden files, pictures, sound and the like are passed over where the user did not name them. A link to another
+    folder is not followed: it could lead round in a circle, or to what was never meant.
 
     :param on_bytes: is told how many bytes were read, as often as some were.
+    :param once: says which files are to be read; without it all are.
     :raises DumpError: the path cannot be opened, or there is nothing in it.
     """
     files = find_files(path)
     alone = len(files) == 1 and files[0] == path
     for file in files:
+        if once and not once.takes(file):
+            continue
+        if not alone and os.path.isdir(file):
+            yield Unreadable(Source(file, 1), why_closed(file))
+            continue
         try:
             yield from _file_parts(file, alone, on_bytes)
         except DumpError as error:
@@ -93,7 +134,8 @@ def open_parts(path: str, on_bytes: Callable[[int], None] | None = None) -> Iter
 
 
 def find_files(path: str) -> list[str]:
-    """The files that a path stands for, those of a folder or a glob by name.
+    """The files that a path stands for, those of a folder or a glob by name; among them folders that are not read, as
+    they may not be, or are links.
 
     :raises DumpError: there are none.
     """
@@ -104,6 +146,8 @@ def find_files(path: str) -> list[str]:
             files = sorted(_below(path))
             if not files:
                 raise DumpError(f"{path} is a folder without a file to read")
+            if files == [path]:
+                raise DumpError(f"cannot read {path}: {why_closed(path)}")
             return files
         if os.path.lexists(path) or not glob.has_magic(path):
             return [path]
@@ -118,16 +162,31 @@ def find_files(path: str) -> list[str]:
 
 
 def _below(folder: str) -> Iterator[str]:
-    for root, folders, names in os.walk(folder):
+    closed: list[str] = []
+    for root, folders, names in os.walk(folder, onerror=lambda error: closed.append(error.filename)):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (file for name in folders if os.path.islink(file := os.path.join(root, name)))
         for name in names:
             file = os.path.join(root, name)
             # A pipe or a device would wait for ever.
-            if not _is_passed_over(name) and (not os.path.exists(file) or stat.S_ISREG(os.stat(file).st_mode)):
+            if not is_passed_over(name) and (not os.path.exists(file) or stat.S_ISREG(os.stat(file).st_mode)):
                 yield file
+    yield from closed
 
 
-def _is_passed_over(name: str) -> bool:
+def why_closed(folder: str) -> str:
+    """Why a folder that `find_files` names is not read."""
+    if os.path.islink(folder):
+        return "a link to a folder, which is not followed; give that folder itself"
+    try:
+        with os.scandir(folder):
+            return "a folder that could not be read; give it by itself"
+    except OSError as error:
+        return f"a folder that cannot be read: {error.strerror or error}"
+
+
+def is_passed_over(name: str) -> bool:
+    """Whether a file in a folder or an archive is hidden, a picture, sound or the like: name and folders within it."""
     inner = PurePosixPath(name.replace("\\", "/"))
     hidden = any((part[0] == "." and part not in (".", "..")) or part == "__MACOSX" for part in inner.parts)
     return hidden or inner.suffix[1:].lower() in PASSED_OVER
@@ -240,7 +299,7 @@ def _is_workbook(names: dict[str, zipfile.ZipInfo]) -> bool:
 
 
 def _members(archive: zipfile.ZipFile, part: Part, budget: _Budget, depth: int) -> Iterator[Part | Unreadable]:
-    members = [member for member in archive.infolist() if not member.is_dir() and not _is_passed_over(_name(member))]
+    members = [member for member in archive.infolist() if not member.is_dir() and not is_passed_over(_name(member))]
     if not members:
         raise DumpError(f"{part.file}: an archive without a file to read")
     if all(member.flag_bits & 1 for member in members):

@@ -12,6 +12,7 @@ from ruthan.dumps.rows import NOT_IN_ENCODING, TOO_LONG, Unreadable, undecodable
 from ruthan.message import Message, Source
 
 MAX_ROW_LINES = 2_000  # a quote that is never closed must not swallow the rest of the file
+MAX_ROW_LINES_AGAIN = 60  # of lines that were part of such a row already, or a file of open quotes would take for ever
 SAMPLE_ROWS = 100
 DELIMITERS = ",;\t|"
 
@@ -56,6 +57,7 @@ _Row = tuple[int, list[str] | str]
 def _rows(lines: Iterator[Line], delimiter: str) -> Iterator[_Row]:
     """Rows of cells. Where quoting goes wrong, the row's first line is given up and reading resumes at the next."""
     waiting: deque[Line] = deque()
+    swallowed = 0  # the last line that a quote without end took
 
     def next_line() -> Line | None:
         return waiting.popleft() if waiting else next(lines, None)
@@ -65,16 +67,18 @@ def _rows(lines: Iterator[Line], delimiter: str) -> Iterator[_Row]:
             yield first.number, TOO_LONG
             continue
         taken = [first]
+        most = MAX_ROW_LINES_AGAIN if first.number <= swallowed else MAX_ROW_LINES
 
-        def feed(taken: list[Line] = taken) -> Iterator[str]:
+        def feed(taken: list[Line] = taken, most: int = most) -> Iterator[str]:
             yield taken[0].text
-            while len(taken) < MAX_ROW_LINES and (line := next_line()) is not None:
+            while len(taken) < most and (line := next_line()) is not None:
                 taken.append(line)
                 yield line.text
 
         try:
             cells = next(csv.reader(feed(), delimiter=delimiter, strict=True), [])
         except csv.Error as error:
+            swallowed = max(swallowed, taken[-1].number)
             waiting.extendleft(reversed(taken[1:]))
             yield first.number, f"broken quoting: {error}"
         else:

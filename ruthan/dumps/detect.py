@@ -68,6 +68,11 @@ _OTHERS = (
 _TAR = (257, b"ustar")
 BINARY = 0.1  # share of control characters from which on nobody wrote it
 
+# What `ruthan scan` writes and may be found again in a folder of dumps: rows, the list beside them, campaigns.
+_RESULTS = re.compile(
+    r'file,line,risk,label,action,|\{"risk": [0-9.e-]{1,12}, "label": "|\{"id": "c-[0-9a-f]{12}", "messages": '
+    r'|\{"file": "(?:[^"\\]|\\.){0,3000}", "line": [0-9]{1,9}, "(?:reason|notice)": "'
+)
 _MBOX = re.compile(r"From [^\r\n]{0,200}?[0-9]:[0-9]{2}[^\r\n]{0,40}? [0-9]{4}")
 _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]{1,40}):(?: |\t|\r?\n)")
 _MAIL_HEADERS = frozenset(
@@ -103,6 +108,10 @@ def _decoded(head: bytes) -> str:
 
 def _of_text(text: str, name: str, ending: str | None) -> str:
     start = text[:_HEAD]
+    if _RESULTS.match(start):
+        raise DumpError(
+            f"{name}: results of ruthan scan, and no dump; to scan texts in it, give it alone with --format"
+        )
     table = _table(text)
     certain = _of_xml(start, name) or (None if table else _of_chat(start))
     if certain or ending in ("csv", "tsv"):

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from typing import BinaryIO, TextIO
 
 from ruthan.dumps import detect
-from ruthan.dumps.containers import STDIN, Part, at_hand, find_files, open_parts, reason_of
+from ruthan.dumps.containers import STDIN, Once, Part, at_hand, find_files, open_parts, reason_of
 from ruthan.dumps.delimited import read_delimited
 from ruthan.dumps.detect import ENDINGS, HEAD_BYTES, detect_format
 from ruthan.dumps.discord import read_discord
@@ -70,6 +70,7 @@ def read_dump(
     form: str | None = None,
     on_open: Callable[[Opened], None] | None = None,
     on_bytes: Callable[[int], None] | None = None,
+    once: Once | None = None,
 ) -> Iterator[Row]:
     """What is in a file, a folder, a glob, an archive or, if `path` is `-`, standard input, in order; memory does not
     grow with its size. Of several files one that cannot be read is one unreadable row, and the others are read.
@@ -78,11 +79,12 @@ def read_dump(
     :param form: the format, one of detect.FORMATS, of all the files; without it, each one's is found.
     :param on_open: is told of each file before it is read.
     :param on_bytes: is told how many bytes were read, as often as some were.
+    :param once: says which files are to be read, of these paths and others; without it all are.
     :raises DumpError: the path cannot be opened or read, or has no such column, or there is no such format.
     """
     if form is not None and form not in detect.FORMATS:
         raise DumpError(f"no format {form!r}; there are: {', '.join(detect.FORMATS)}")
-    for part in open_parts(path, on_bytes):
+    for part in open_parts(path, on_bytes, once):
         if isinstance(part, Unreadable):
             yield part
             continue
@@ -123,7 +125,7 @@ def size_of(paths: Iterable[str]) -> int | None:
     total = 0
     for path in paths:
         for file in find_files(path):
-            if file == STDIN or not Path(file).is_file():
+            if file == STDIN or not (Path(file).is_file() or Path(file).is_dir()):
                 return None
             total += Path(file).stat().st_size
     return total

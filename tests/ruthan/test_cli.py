@@ -103,7 +103,7 @@ def test_standard_input_is_scanned_and_a_pipe_sees_no_progress_bar() -> None:
     done = run("scan", "-", stdin=f"ถึงบ้านยังลูก\n{LURE}\n".encode())
     assert done.returncode == 0
     assert b"2 messages" in done.stdout
-    assert done.stderr == b""
+    assert done.stderr.decode().splitlines() == ["-: plain text, a message a line, by what is in it; valid UTF-8"]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,8 @@ def test_standard_input_is_scanned_and_a_pipe_sees_no_progress_bar() -> None:
         (("scan", "pyproject.toml", "--model", "nowhere"), "no model bundle at nowhere"),
         (("scan", "pyproject.toml", "--policy", "nowhere"), "cannot read the policy nowhere"),
         (("scan", "data/samples/inbox-cp874.csv", "--text-column", "nope"), "no column 'nope'"),
-        (("scan", "data"), "is a folder"),
+        (("scan", "data/samples/inbox-cp874.csv", "--out", "nowhere/x.csv"), "there is no folder nowhere"),
+        (("scan", "data/samples/inbox-cp874.csv", "--out", "-"), "--out - is no file"),
     ],
 )
 def test_wrong_usage_and_unreadable_input_exit_with_2_and_one_clear_line(

@@ -138,6 +138,11 @@ def test_masked_results_name_nobody(dump: Path, tmp_path: Path) -> None:
     ("arguments", "reason"),
     [
         (["scan", "{dump}", "--out", "{dump}"], "one of the files to scan"),
+        (["scan", "{folder}/x.jsonl", "{dump}", "--out", "{folder}/x.jsonl"], "one of the files to scan"),
+        (["scan", "{dump}", "--out", "{folder}", "--known", "{folder}/campaigns.jsonl"], "count its messages again"),
+        (["scan", "{dump}", "--out", "{folder}/nowhere/x.csv"], "make it first"),
+        (["scan", "{dump}", "--out", "-"], "no file"),
+        (["scan", "{folder}/\x1b[31m\nx"], "there is no such file"),
         (["scan", "{dump}", "--label", "scam"], "no such class"),
         (["scan", "{dump}", "--known", "x.jsonl"], "--out DIR"),
         (["scan", "{dump}", "--address", "auto"], "--engine ray"),
@@ -149,9 +154,90 @@ def test_masked_results_name_nobody(dump: Path, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_usage_is_one_line_that_helps(
-    dump: Path, arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+    dump: Path, tmp_path: Path, arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([argument.format(dump=dump) for argument in arguments]) == 2
+    (tmp_path / "x.jsonl").touch()
+    assert main([argument.format(dump=dump, folder=tmp_path) for argument in arguments]) == 2
     [*_, last] = capsys.readouterr().err.strip().splitlines()
+    assert "\x1b" not in last
     assert last.startswith("ruthan: ")
     assert reason in last
+
+
+@pytest.mark.parametrize("out", ["", "out", "verdicts.csv"])
+def test_a_run_does_not_read_what_it_writes_into_the_folder_of_its_dumps(
+    tmp_path: Path, out: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "dumps"
+    folder.mkdir()
+    (folder / "a.txt").write_text("".join(f"{HONEST} {n}\n" for n in range(1_500)), encoding="utf-8")
+    for _ in range(2):
+        assert main(["scan", str(folder), "--out", str(folder / out)]) == 0
+        output = capsys.readouterr()
+        assert "1500 messages" in output.out
+        assert "not read" not in output.err
+
+
+def test_results_of_other_runs_are_no_dumps(dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.csv", "b.jsonl", "c"):
+        assert main(["scan", str(dump), "--out", str(tmp_path / name), "--with-text"]) == 0
+    assert main(["scan", str(tmp_path)]) == 0
+    output = capsys.readouterr()
+    assert "4 messages" in output.out.splitlines()[-4:][0] or "4 messages" in output.out
+    for name in ("a.csv", "a.not-read.jsonl", "b.jsonl", "campaigns.jsonl", "verdicts.jsonl"):
+        assert f"{name}:1: not read: results of ruthan scan, and no dump" in output.err
+
+
+def test_a_file_that_is_named_twice_is_read_once(
+    dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["scan", str(dump), str(tmp_path), f"{tmp_path}/*.txt"]) == 0
+    output = capsys.readouterr()
+    assert "4 messages" in output.out
+    assert "2 paths lead to files that had been read" in output.err
+
+
+def test_names_with_brackets_keep_no_file_of_progress(dump: Path, tmp_path: Path) -> None:
+    note = tmp_path / "[LINE].csv.progress-note.txt"
+    note.touch()
+    assert main(["scan", str(dump), "--out", str(tmp_path / "[LINE].csv")]) == 0
+    assert list(tmp_path.glob("*progress*")) == [note]
+
+
+def test_a_wrong_column_quotes_no_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text("นายสมชาย โทร 081-000-5678,โอนแล้ว\nอีกแถว,ครับ\n", encoding="utf-8")
+    assert main(["scan", str(table), "--text-column", "note"]) == 2
+    error = capsys.readouterr().err
+    assert "give its number, from 1 to 2" in error
+    assert "สมชาย" not in error
+
+
+def test_the_example_of_a_known_campaign_is_not_told_on_without_texts(dump: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(["scan", str(dump), "--out", str(first), "--with-text"]) == 0
+    known = str(first / "campaigns.jsonl")
+    assert main(["scan", str(dump), "--out", str(second), "--known", known]) == 0
+    assert "โอนค่าค้ำประกัน" in Path(known).read_text("utf-8")
+    [campaign] = [json.loads(line) for line in (second / "campaigns.jsonl").read_text("utf-8").splitlines()]
+    assert campaign["exemplar"] is None
+
+
+@pytest.mark.parametrize("command", ["report", "campaigns"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"risk": "x"}, {"label": ["loan"]}, {"evidence": [3]}, {"source": None}, {"source": {"file": 1}}),
+        *({"message": {"sent_at": 5}}, {"model": None}, {"needs_help": "yes"}, {"recruitment": {"strong": "x"}}),
+        {"evidence": [{"kind": "signal"}]},
+    ],
+)
+def test_changed_results_are_refused_with_their_place(
+    dump: Path, tmp_path: Path, change: dict[str, object], command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, changed = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    assert main(["scan", str(dump), "--out", str(out)]) == 0
+    changed.write_text(json.dumps({**next(iter(read_results(out))), **change}) + "\n", encoding="utf-8")
+    options = ["--out", str(tmp_path / "r.html")] if command == "report" else []
+    assert main([command, str(changed), *options]) == 2
+    assert f"ruthan: {changed}:1: " in capsys.readouterr().err

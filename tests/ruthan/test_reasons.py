@@ -1,5 +1,6 @@
 import copy
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -160,8 +161,8 @@ class Fixed(Classifier):
         self.info = real.info
         self._prediction = Prediction(np.array(probabilities) / sum(probabilities), 1)
 
-    def classify(self, texts: object) -> list[Prediction]:
-        return [self._prediction for _ in list(texts)]  # type: ignore[call-overload]
+    def begin(self, texts: Sequence[str]) -> Callable[[], list[Prediction]]:
+        return lambda: [self._prediction for _ in texts]
 
 
 def check(verdict: Verdict) -> None:

@@ -149,6 +149,15 @@ def test_files_are_found_once_and_in_order(dumps: Path) -> None:
     assert [Path(path).name for path in found] == ["part-1.jsonl", *(f"part-{n}.jsonl" for n in (0, 2, 3, 4))]
 
 
+def test_a_cluster_reads_the_files_that_one_machine_reads(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    for name in ("[LINE]a.txt", "p.jpg", ".git/x.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "loop").symlink_to(tmp_path)
+    assert expand([str(tmp_path / "[LINE]a.txt")]) == [str(tmp_path / "[LINE]a.txt")]
+    assert expand([str(tmp_path)]) == [str(tmp_path / "[LINE]a.txt"), str(tmp_path / "loop")]
+
+
 def test_without_ray_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, dumps: Path, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ResultsError, match=r"ruthan\[cluster\]"):

@@ -10,7 +10,6 @@ import pytest
 from ruthan.batch.campaigns import Campaign, CampaignIndicator
 from ruthan.batch.report import (
     SHOWN,
-    ReportError,
     ReportFacts,
     chart,
     csp_hash,
@@ -22,6 +21,7 @@ from ruthan.batch.report import (
     share,
     write_report,
 )
+from ruthan.batch.results import ResultsError
 from ruthan.batch.summary import Summary, Timeline
 from ruthan.dumps.dates import BANGKOK
 from ruthan.evidence.reference import hotlines
@@ -342,10 +342,10 @@ def test_the_same_input_gives_the_same_page() -> None:
 
 
 def test_a_file_that_cannot_be_written_is_a_plain_error_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ReportError, match="cannot write the report"):
+    with pytest.raises(ResultsError, match="cannot write"):
         write_report(tmp_path / "missing" / "report.html", Summary(), [], FACTS)
     (tmp_path / "report.html").mkdir()
-    with pytest.raises(ReportError):
+    with pytest.raises(ResultsError):
         write_report(tmp_path / "report.html", Summary(), [], FACTS)
     assert [each.name for each in tmp_path.iterdir()] == ["report.html"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from ruthan.batch import results
 from ruthan.batch.columns import columns
-from ruthan.batch.results import WRITERS, ResultsError, json_line, open_results
+from ruthan.batch.results import WRITERS, ResultsError, as_written, inert, json_line, open_results
 from ruthan.batch.stored import read_results
 from ruthan.errors import DataError
 
@@ -209,3 +209,10 @@ def test_a_pipe_is_written_to_directly(tmp_path: Path) -> None:
     finally:
         os.close(reader)
     assert os.listdir(tmp_path) == ["out.jsonl"]
+
+
+@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", "＝1", "＠a"])
+def test_a_formula_is_made_inert_and_read_back_as_it_was(cell: str) -> None:
+    assert inert(cell) == f"'{cell}"
+    assert as_written(inert(cell)) == cell
+    assert as_written("'tis") == "'tis"

@@ -125,3 +125,21 @@ def test_a_channel_with_thresholds_of_its_own_gets_its_own_action(tmp_path: Path
     with open_memory(None, strict.classifier.info) as memory:
         actions = [each.row["action"] for each in RowScanner(strict, memory).scan(messages)]
     assert actions == ["allow", "block", "block", "allow"]
+
+
+def test_long_messages_make_small_chunks_and_are_not_kept(scanner: Scanner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "CHUNK_CHARACTERS", 1_000)
+    monkeypatch.setattr(scan, "REMEMBERED_CHARACTERS", 500)
+    taken = 0
+
+    def long() -> Iterator[Message]:
+        nonlocal taken
+        for _ in range(9):
+            taken += 1
+            yield Message("สวัสดีครับ " * 60)
+
+    next(RowScanner(scanner, CountingMemory()).scan(long()))
+    assert taken == 2
+    rows = RowScanner(scanner, CountingMemory())
+    assert len(list(rows.scan(long()))) == 9
+    assert not rows._known

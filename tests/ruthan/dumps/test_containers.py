@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from ruthan.dumps import containers
-from ruthan.dumps.containers import Part, at_hand, find_files, open_parts
+from ruthan.dumps.containers import Once, Part, at_hand, find_files, open_parts
 from ruthan.dumps.reading import check_readable, read_dump
 from ruthan.dumps.rows import Unreadable
 from ruthan.errors import DumpError
@@ -326,3 +326,26 @@ def test_a_part_knows_its_name_and_whether_it_stands_alone(tmp_path: Path) -> No
     [part] = open_parts(save(tmp_path, "a.csv.gz", gzip.compress(b"x")))
     assert isinstance(part, Part)
     assert (part.name, part.alone) == ("a.csv", True)
+
+
+def test_a_link_to_a_folder_is_said_and_not_followed(tmp_path: Path) -> None:
+    save(tmp_path, "in/a.txt", b"x\n")
+    save(tmp_path, "out/b.txt", b"y\n")
+    (tmp_path / "in/loop").symlink_to(tmp_path / "in")
+    (tmp_path / "in/other").symlink_to(tmp_path / "out")
+    found = rows(str(tmp_path / "in"))
+    assert [(name, text[:1] == "!") for name, _, text in found] == [
+        ("/a.txt", False),
+        ("/loop", True),
+        ("/other", True),
+    ]
+    check_readable(str(tmp_path / "in"))
+
+
+def test_a_file_is_taken_once_by_whatever_name_and_never_if_the_run_writes_it(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt"):
+        save(tmp_path, name, b"x\n")
+    (tmp_path / "c.txt").symlink_to(tmp_path / "a.txt")
+    once = Once([tmp_path / "b.txt", tmp_path / "later.txt"])
+    assert [part.file for part in open_parts(str(tmp_path), once=once)] == [f"{tmp_path}/a.txt"]
+    assert once.again == 1

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -399,3 +400,10 @@ def test_the_order_of_day_and_month_in_a_table_follows_from_its_days(tmp_path: P
     path.write_text("Date,From,Body\n11/12/2025 8:55 AM,KBANK,hi\n11/28/2025 8:56 AM,KBANK,there\n", encoding="utf-8")
     times = [row.sent_at for row in read_dump(str(path)) if isinstance(row, Message)]
     assert times == ["2025-11-12T08:55:00+07:00", "2025-11-28T08:56:00+07:00"]
+
+
+def test_a_table_of_open_quotes_takes_no_endless_time(tmp_path: Path) -> None:
+    began = time.monotonic()
+    found = rows(tmp_path, "a.csv", "text,a\n" + 'a","b\n' * 10_000)
+    assert len(found) == 10_000
+    assert time.monotonic() - began < 10
