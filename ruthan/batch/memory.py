@@ -61,12 +61,6 @@ class PredictionMemory:
             self._database.commit()
             self._saved = time.monotonic()
 
-    @property
-    def texts(self) -> int:
-        """How many texts the model has read, in this run and before it was stopped."""
-        [count] = self._database.execute("SELECT count(*) FROM predictions").fetchone()
-        return int(count)
-
 
 def _digest(text: str) -> bytes:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -143,7 +143,6 @@ class Outcome:
     messages: int = 0
     notices: int = 0
     unreadable: int = 0
-    texts: int = 0
     again: int = 0  # paths of files that had been read by another one
 
 
@@ -203,7 +202,7 @@ def run(scanner: Scanner, job: Job, watch: Watch) -> Outcome:
             if writer and job.wants(row):
                 writer.write(row)
             watch.scanned(scanned)
-        outcome.texts, outcome.again = memory.texts, once.again
+        outcome.again = once.again
         if job.folder and campaigns:
             outcome.campaigns = campaigns.found(seen_only=True)
             write_campaigns(job.folder / CAMPAIGNS, campaigns.found(smallest=1))  # a single message may be a beginning
@@ -234,4 +233,5 @@ def _write_findings(folder: Path, outcome: Outcome, files: list[str], scanner: S
 def _now() -> datetime:
     """The time that reports carry: now, or what SOURCE_DATE_EPOCH says, so that runs can be compared byte for byte."""
     given = os.environ.get("SOURCE_DATE_EPOCH", "")
-    return datetime.fromtimestamp(int(given) if given.isdecimal() else time(), BANGKOK).replace(microsecond=0)
+    seconds = int(given) if given.isdecimal() and len(given) <= 11 else time()
+    return datetime.fromtimestamp(seconds, BANGKOK).replace(microsecond=0)

@@ -24,6 +24,8 @@ def campaigns(options: argparse.Namespace) -> int:
     for path in (options.out, options.csv, options.stix):
         if path and any(path.exists() and path.samefile(each) for each in options.results if each.exists()):
             raise DumpError(f"{path} is one of the results to read; write to another file")
+    if options.known and options.out and options.out.exists() and options.known.samefile(options.out):
+        raise DumpError(f"--known and --out are both {options.out}; a second time would count its messages again")
     gathered = Campaigns(read_campaigns(options.known) if options.known else [])
     for path in options.results:
         for row in read_results(path):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 BANGKOK = timezone(timedelta(hours=7))  # no summer time since 1920
 MAX_TIME_TEXT = 100  # characters; nothing longer is a time
@@ -261,6 +261,17 @@ def time_as_iso(text: str, month_first: bool = False) -> str:
         return text if moment is None else moment.astimezone(BANGKOK).isoformat(timespec="seconds")
     except OverflowError:  # at the very ends of the calendar
         return text
+
+
+def value_as_iso(value: Any) -> str | None:
+    """`time_as_iso` of a value of JSON, a text or a number; None where it is neither, or a number that is no time."""
+    if isinstance(value, str):
+        return time_as_iso(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e20:
+        return None
+    text = str(value)
+    iso = time_as_iso(text)
+    return None if iso == text else iso
 
 
 def from_epoch(seconds: float) -> str | None:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from ruthan.dumps.columns import OTHER_NAMES, TEXT_NAMES, plain_name
+from ruthan.dumps.dates import value_as_iso
 from ruthan.dumps.json_stream import (
     MAX_NAME,
     Fault,
     Path,
     entries,
-    epoch_time,
     json_name,
     name_of,
     text_fault,
@@ -86,20 +86,8 @@ def _message(text: str, source: Source, fields: dict[str, Any]) -> Row:
         return Unreadable(source, fault)
     known: dict[str, str] = {}
     for kept, names in OTHER_NAMES.items():
-        values = (_time(fields.get(name)) if kept == "sent_at" else name_of(fields.get(name)) for name in names)
+        values = (value_as_iso(fields.get(name)) if kept == "sent_at" else name_of(fields.get(name)) for name in names)
         content = next((content for content in values if content), None)
         if content is not None:
             known[kept] = content
     return Message(text, source=source, **known)
-
-
-def _time(value: Any) -> str | None:
-    """ISO 8601 of milliseconds or seconds since 1970, of years after 1973; other strings as they are."""
-    digits = str(value) if isinstance(value, str | int) else ""
-    if digits.isascii() and digits.isdecimal() and len(digits) <= 20:
-        number = int(digits)
-        if 1e8 <= number < 1e11:
-            return epoch_time(number)
-        if 1e11 <= number < 1e14:
-            return epoch_time(number, 1000)
-    return name_of(value)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
 from ruthan.dumps.columns import OTHER_NAMES, TEXT_NAMES, plain_name
-from ruthan.dumps.dates import from_epoch
+from ruthan.dumps.dates import value_as_iso
 from ruthan.dumps.lines import numbered_lines
 from ruthan.dumps.rows import NOT_IN_ENCODING, TOO_LONG, Notice, Row, Unreadable, undecodable
 from ruthan.message import Message, Source
@@ -78,7 +78,7 @@ def _known(fields: Mapping[str, Any]) -> dict[str, str]:
     """What an object tells besides the text."""
     known = {}
     for kept, names in OTHER_NAMES.items():
-        values = (_time(fields.get(name)) if kept == "sent_at" else fields.get(name) for name in names)
+        values = (value_as_iso(fields.get(name)) if kept == "sent_at" else fields.get(name) for name in names)
         found = next((value for value in values if isinstance(value, str) and value), None)
         if found is not None:
             known[kept] = found
@@ -89,25 +89,6 @@ def _known(fields: Mapping[str, Any]) -> dict[str, str]:
         if str(kind) != _RECEIVED:
             known.pop("sender", None)
     return known
-
-
-def _time(value: Any) -> str | None:
-    """ISO 8601 of milliseconds or seconds since 1970 (of a year after 1973, to tell them from other numbers); strings
-    that are no such number as they are.
-    """
-    if isinstance(value, str) and not (value.isascii() and value.isdecimal()):
-        return value
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    digits = str(value)
-    if len(digits) > 20:
-        return None
-    number = float(value)
-    if 1e8 <= number < 1e11:
-        return from_epoch(number)
-    if 1e11 <= number < 1e14:
-        return from_epoch(number / 1000)
-    return value if isinstance(value, str) else None
 
 
 def _json_name(value: object) -> str:

@@ -95,7 +95,7 @@ def test_a_run_that_goes_on_asks_the_model_less(dump: Path, tmp_path: Path) -> N
     with start(dump, out) as process:
         progress = out / "progress.sqlite-wal"
         until = time.monotonic() + 60
-        while time.monotonic() < until and not (progress.exists() and progress.stat().st_size > 16_000):
+        while time.monotonic() < until and not (progress.exists() and progress.stat().st_size > 40_000):
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
     assert progress.exists()
