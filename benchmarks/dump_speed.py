@@ -12,7 +12,6 @@ the dump give the F1 of both sides on the sample.
 import argparse
 import csv
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -101,18 +100,31 @@ def whole(options: argparse.Namespace, dump: Path, out: Path) -> None:
     """The dump as a user scans it."""
     command = [sys.executable, "-m", "ruthan.cli", "scan", str(dump), "--out", str(out), "--top", "0"]
     began = time.perf_counter()
-    done = subprocess.run([*command, "--model", str(options.run / "bundle")], check=True, capture_output=True)
+    process = subprocess.Popen([*command, "--model", str(options.run / "bundle")], stdout=subprocess.DEVNULL)
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, _peak(process.pid))
+        time.sleep(0.2)
     seconds = time.perf_counter() - began
-    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    if process.returncode:
+        raise SystemExit(process.returncode)
     texts = set()
     with (out / "verdicts.jsonl").open(encoding="utf-8") as file:
         rows = 0
         for line in file:
             rows += 1
             texts.add(json.loads(line)["message"]["id"])
-    print(f"ruthan scan: {rows:,} rows, {len(texts):,} distinct texts, {seconds:.0f} s, peak {memory:.0f} MiB")
+    print(f"ruthan scan: {rows:,} rows, {len(texts):,} distinct texts, {seconds:.0f} s, peak {peak:.0f} MiB")
     print(f"  {rows / seconds:,.0f} messages a second, {len(texts) / seconds:,.1f} distinct texts a second")
-    print(done.stdout.decode().splitlines()[-1])
+
+
+def _peak(process: int) -> float:
+    """The most memory that a process had so far, in MiB; what the kernel says of children counts their parent's in."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0.0)
 
 
 def alternate(options: argparse.Namespace, dump: Path, labels: Path) -> None:

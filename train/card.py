@@ -45,6 +45,7 @@ def model_card(info: BundleInfo) -> str:
         f"On {drift['texts']} held-out messages: largest difference of a class probability {drift['largest']:.3f}, "
         f"mean {drift['mean']:.4f}, F1 loss {drift['f1_loss']:.4f}.",
         *(evaluation_sections(info.metrics["evaluation"]) if "evaluation" in info.metrics else []),
+        *(_promotion(info.metrics["promoted"]) if info.metrics.get("promoted", {}).get("forced") else []),
         "## Limits",
         "- A label says what a message tries to do. It is never a finding about a person.\n"
         "- The corpus was authored by language models in the manner of published warnings and read a second time by "
@@ -64,6 +65,14 @@ _OTHER_NORMALIZER = (
     "weights as they are the bundle reads what normaliser {} prepares. The evaluations below are with that; "
     "docs/experiments.md tells what the change did."
 )
+
+
+def _promotion(promoted: Mapping[str, Any]) -> Iterator[str]:
+    """Which gates a bundle failed that was let through by hand, and why it was."""
+    failed = [name for name, gate in promoted["gates"].items() if not gate["passed"]]
+    yield "## Let through by hand"
+    yield f"{len(failed)} of {len(promoted['gates'])} gates of `python -m train promote` failed: {', '.join(failed)}."
+    yield f"Why it ships all the same: {promoted['forced']}"
 
 
 def _counted(trained_on: Mapping[str, int]) -> str:

@@ -93,6 +93,7 @@ def test_force_copies_and_records_why(monkeypatch: pytest.MonkeyPatch, run: Path
     promoted = read_bundle(target).info.metrics["promoted"]
     assert promoted["forced"] == "new classes"
     assert promoted["gates"]["gate 0"]["passed"] is False
+    assert "Why it ships all the same: new classes" in (target / "README.md").read_text(encoding="utf-8")
 
 
 def test_where_nothing_stands_the_comparison_is_skipped_and_said_so(
