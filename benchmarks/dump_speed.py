@@ -100,7 +100,8 @@ def whole(options: argparse.Namespace, dump: Path, out: Path) -> None:
     """The dump as a user scans it."""
     command = [sys.executable, "-m", "ruthan.cli", "scan", str(dump), "--out", str(out), "--top", "0"]
     began = time.perf_counter()
-    process = subprocess.Popen([*command, "--model", str(options.run / "bundle")], stdout=subprocess.DEVNULL)
+    command += ["--model", str(options.run / "bundle")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
     peak = 0
     while process.poll() is None:
         peak = max(peak, _peak(process.pid))
