@@ -111,3 +111,8 @@ def test_a_channel_of_the_policy_that_no_message_has_is_told(
     assert main(["scan", str(dump), "--policy", str(policy), "--out", str(out)]) == 0
     assert "no message had" not in capsys.readouterr().err
     assert [json.loads(line)["action"] for line in out.read_text(encoding="utf-8").splitlines()] == ["allow", "review"]
+
+
+@pytest.mark.parametrize("path", sorted(default_policy().parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_policy_that_ships_is_one_and_named_after_its_file(path: Path) -> None:
+    assert read_policy(path).name == path.stem
