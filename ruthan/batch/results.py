@@ -307,7 +307,9 @@ def needed(package: str, path: Path, extra: str = "dumps") -> Any:
     try:
         return import_module(package)
     except ImportError as error:
-        raise ResultsError(f"{path}: {package} is not installed; pip install 'ruthan[{extra}]'") from error
+        raise ResultsError(
+            f"{str(path).removesuffix('.partial')}: {package} is not installed; pip install 'ruthan[{extra}]'"
+        ) from error
 
 
 WRITERS: dict[str, Callable[[Path, bool], Any]] = {
