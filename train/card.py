@@ -86,7 +86,7 @@ def _effort(minutes: float | None) -> str:
         return "How long training took was not recorded."
     energy = minutes / 60 * WATTS / 1000
     return (
-        f"Training took {minutes} minutes on the machine that made it: about {energy:.2f} kWh, an estimate from an "
+        f"Training took {minutes:.1f} minutes on the machine that made it: about {energy:.2f} kWh, an estimate from an "
         f"assumed {WATTS} W, not measured; data preparation, failed runs and evaluation are not in it."
     )
 

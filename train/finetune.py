@@ -98,7 +98,7 @@ class _Curves(TrainerCallback):
     @property
     def minutes(self) -> float:
         """Since training began, those before a kill included as far as they were logged."""
-        return round(self._before + (time.monotonic() - self._began) / 60, 1)
+        return round(self._before + (time.monotonic() - self._began) / 60, 3)
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any

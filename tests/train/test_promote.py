@@ -29,7 +29,9 @@ def small(folder: Path, name: str) -> Path:
     folder.mkdir(parents=True)
     for file in (MODEL, TOKENIZER):
         (folder / file).write_text(name)
-    finish_bundle(folder, replace(read_bundle(default_bundle()).info, name=name))
+    info = read_bundle(default_bundle()).info
+    metrics = {key: value for key, value in info.metrics.items() if key != "promoted"}
+    finish_bundle(folder, replace(info, name=name, metrics=metrics))
     return folder
 
 
