@@ -1,132 +1,225 @@
-"""The scan endpoint."""
+"""The application: the parts of the service, put together, started and stopped."""
 
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.openapi.utils import get_openapi
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import Response
 
 from ruthan import __version__
-from ruthan.errors import MessageError
-from ruthan.scanner import Scanner
-from serve.schemas import BatchRequest, BatchResponse, Health, ModelResponse, ScanRequest, Verdict
-from serve.settings import Settings
+from serve import line, problems
+from serve.access import Access
+from serve.engine.batching import Engine
+from serve.engine.models import Models
+from serve.jobs.runner import Runner
+from serve.middleware import EXPOSED, BodyLimit, Envelope
+from serve.problems import Problem
+from serve.routes import feedback, health, jobs, model, scan, texts
+from serve.service import Service
+from serve.settings import Settings, read_settings
+from serve.storage import migrate
+from serve.storage.database import Database
+from serve.storage.texts import TextStore
+from serve.telemetry import logs, tracing
+from serve.telemetry.metrics import Metrics
 
-SCAN_HELP = 'send a JSON object with the message in "text", as in {"text": "สวัสดี"}'
-EXPLAIN_HELP = "send explain=true or explain=false, or leave it out"
-BATCH_HELP = 'send a JSON object with a list, as in {"messages": [{"text": "สวัสดี"}]}'
+LOOK_SECONDS = 5.0  # between two looks at what other workers did, and at the database
+SWEEP_SECONDS = 3_600.0  # between two erasures of what is past its days
+
+DESCRIPTION = """รู้ทัน: says which messages are scams or trafficking recruitment, of what kind, how sure it is, and why.
+
+ตรวจว่าข้อความใดเข้าข่ายหลอกลวงหรือชวนไปทำงานที่เสี่ยงตกเป็นเหยื่อการค้ามนุษย์ ผลที่ได้ใช้ช่วยคัดกรอง ไม่ใช่ข้อสรุปว่าผู้ใดทำผิด
+"""
+
+_log = logging.getLogger("serve")
 
 
-def create_app(settings: Settings, scanner: Scanner) -> FastAPI:
-    """The application around a loaded scanner."""
+def application() -> FastAPI:
+    """The application as the environment describes it, for a server that makes its own workers.
+
+    :raises RuthanError: it cannot be started so.
+    """
+    settings = read_settings()
+    logs.configure(settings.log_level)
+    return create_app(settings, open_service(settings))
+
+
+def open_service(settings: Settings) -> Service:
+    """The parts of the service, loaded and not yet started.
+
+    :raises RuthanError: a setting, the model, the policy or the database cannot be used.
+    """
+    metrics = Metrics()
+    database = Database(settings.database)
+    if settings.migrate:
+        migrate.upgrade(database)
+    else:
+        migrate.check(database)
+    models = Models(settings, database, metrics)
+    return Service(
+        settings=settings,
+        metrics=metrics,
+        database=database,
+        models=models,
+        engine=Engine(models, settings, metrics),
+        access=Access(settings, database),
+        texts=TextStore(settings, database, metrics),
+        runner=Runner(settings, database, metrics, models),
+    )
+
+
+def create_app(settings: Settings, service: Service) -> FastAPI:
+    """The application around the parts of a service, which it starts and stops."""
     app = FastAPI(
         title="ruthan",
         version=__version__,
-        description="รู้ทัน: says which messages are scams or trafficking recruitment, of what kind and how sure it is.",
+        description=DESCRIPTION,
         docs_url=None,  # the framework's pages load scripts from elsewhere; the document itself is at /openapi.json
         redoc_url=None,
+        lifespan=_lifespan,
     )
+    app.state.service = service
+    for router in (scan.router, model.router, feedback.router, texts.router, jobs.router, health.router):
+        app.include_router(router)
+    health.add_metrics(app, settings)
+    if settings.line_channel_secret is not None:
+        app.include_router(line.router(settings))
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
 
-    # Plain functions: the framework runs them on worker threads, so that scanning never blocks the event loop.
+    app.add_exception_handler(HTTPException, _failed)
+    app.add_exception_handler(RequestValidationError, _invalid)
 
-    @app.post("/v1/scan", response_model=Verdict, response_model_exclude_unset=True)
-    def scan(request: ScanRequest, explain: bool = False) -> dict[str, Any]:
-        """Judge one message; with `explain=true` also say which words the model went by, at ten times the cost."""
-        return scanner.scan(_text({"text": request.text}, settings), explain).to_dict()
-
-    @app.post("/v1/scan/batch", response_model=BatchResponse, response_model_exclude_unset=True)
-    def scan_batch(request: BatchRequest, explain: bool = False) -> dict[str, Any]:
-        """Judge a list of messages, in order; with `explain=true` a tenth as many may be sent."""
-        most = max(1, settings.max_batch // 10) if explain else settings.max_batch
-        if len(request.messages) > most:
-            raise MessageError(f"{len(request.messages)} messages; send at most {most} at a time")
-        results: list[dict[str, Any] | None] = []
-        texts: list[str] = []
-        for item in request.messages:
-            try:
-                texts.append(_text(item, settings))
-                results.append(None)
-            except MessageError as error:
-                results.append({"error": str(error)})
-        verdicts = scanner.scan_many(texts, explain)
-        return {"results": [next(verdicts).to_dict() if result is None else result for result in results]}
-
-    @app.get("/v1/model", response_model=ModelResponse)
-    def model() -> dict[str, Any]:
-        """Which model and policy answer, with the figures measured when the model was made."""
-        info = scanner.classifier.info
-        return {
-            "name": info.name,
-            "labels": list(info.labels),
-            "policy": scanner.policy.name,
-            "window_tokens": info.window_tokens,
-            "licence": info.licence,
-            "attribution": info.attribution,
-            "metrics": info.metrics,
-        }
-
-    @app.get("/healthz", response_model=Health)
-    def health() -> dict[str, str]:
-        """Whether the service can answer."""
-        return {"status": "ok", "model": scanner.model}
-
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-
-    @app.exception_handler(MessageError)
-    def unscannable(request: Request, error: MessageError) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, 422)
-
-    @app.exception_handler(RequestValidationError)
-    def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        if any(problem["loc"][0] == "query" for problem in error.errors()):
-            return JSONResponse({"error": EXPLAIN_HELP}, 422)
-        return JSONResponse({"error": _help(request)}, 422)
-
-    @app.exception_handler(HTTPException)
-    def failed(request: Request, error: HTTPException) -> JSONResponse:
-        if error.status_code == 400:  # the framework's answer to a body that is not even text
-            return JSONResponse({"error": _help(request)}, 422)
-        return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
-
+    # The last one added is the outermost.
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=settings.max_body_bytes,
+        exceptions={"/v1/jobs": settings.max_upload_bytes},
+        pause=settings.body_seconds,
+    )
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Deadline-Seconds", "X-Request-Id"],
+            expose_headers=EXPOSED,
+        )
+    app.add_middleware(Envelope, service=lambda: service)
+    tracing.configure(app)
     return app
 
 
-class BodyLimit:
-    """Refuses a request body as soon as it grows beyond a size, whatever its headers say."""
-
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self.app, self.max_bytes = app, max_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        received = 0
-
-        async def limited() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.max_bytes:
-                raise HTTPException(413, f"the request is too large; send at most {self.max_bytes:,} bytes")
-            return message
-
-        await self.app(scope, limited, send)
-
-
-def _help(request: Request) -> str:
-    return BATCH_HELP if request.url.path.endswith("/batch") else SCAN_HELP
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: Service = app.state.service
+    await service.engine.start()
+    service.texts.start()
+    service.runner.start()
+    keeping = asyncio.create_task(_keep_house(service))
+    try:
+        yield
+    finally:
+        service.draining = True
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
+        await service.engine.stop()
+        await run_in_threadpool(service.runner.stop)
+        await run_in_threadpool(service.texts.stop)
+        service.database.close()
 
 
-def _text(item: Any, settings: Settings) -> str:
-    """The message of a request item; errors never quote it.
+async def _keep_house(service: Service) -> None:
+    """What is done now and then, as long as the service runs."""
+    swept = 0.0
+    while True:
+        service.database_reachable = await run_in_threadpool(service.database.reachable)
+        if service.database_reachable:
+            await run_in_threadpool(service.models.follow)
+            now = asyncio.get_running_loop().time()
+            if not swept or now - swept > SWEEP_SECONDS:
+                swept = now
+                await run_in_threadpool(_sweep, service)
+        await asyncio.sleep(LOOK_SECONDS)
 
-    :raises MessageError: there is none, or it is too long.
-    """
-    if not isinstance(item, dict) or not isinstance(item.get("text"), str):
-        raise MessageError(SCAN_HELP)
-    text: str = item["text"]
-    if len(text) > settings.max_text_length:
-        raise MessageError(
-            f"the text has {len(text):,} characters; send at most {settings.max_text_length:,}, or in parts"
+
+def _sweep(service: Service) -> None:
+    try:
+        service.texts.sweep()
+    except Problem as problem:  # the next one will do it
+        _log.warning("nothing was erased: %s", problem.kind)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    problem = error if isinstance(error, Problem) else None
+    if problem is None:
+        assert isinstance(error, HTTPException)
+        # 400 is the framework's answer to a body that is not even text.
+        told = (
+            _HELP.get(request.url.path, str(error.detail)) if error.status_code == 400 else _TOLD.get(error.status_code)
         )
-    return text
+        problem = problems.of_status(error.status_code, told or str(error.detail))
+    request.app.state.service.metrics.rejected(problem.kind)
+    answer = problems.reply(problem, request.state.request_id)
+    for name, value in ((getattr(error, "headers", None) or {}) if not isinstance(error, Problem) else {}).items():
+        answer.headers.setdefault(name, value)  # as Allow
+    return answer
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return await _failed(request, Problem("bad-request", _fault(error, request.url.path)))
+
+
+_TOLD = {
+    404: "there is nothing at this path; /openapi.json lists what there is",
+    405: "this path does not take this method; the header Allow names those that it takes",
+}
+_HELP = {
+    "/v1/scan": scan.SCAN_HELP,
+    "/v1/explain": scan.SCAN_HELP,
+    "/v1/scan/batch": 'send a JSON object with a list, as in {"messages": [{"text": "สวัสดี"}]}',
+}
+
+
+def _fault(error: RequestValidationError, path: str) -> str:
+    """Which field is wrong, and how; never what stands in it."""
+    first = error.errors()[0]
+    place, *fields = map(str, first["loc"])
+    if place == "query" and fields == ["explain"]:
+        return "send explain=true or explain=false, or leave it out"
+    if place == "body" and path in _HELP:
+        return _HELP[path]
+    if place == "body" and (not fields or first["type"] == "json_invalid"):
+        return "send a JSON object in UTF-8, as /openapi.json shows it"
+    where = ".".join(fields) or place
+    kind = "field" if place == "body" else place
+    return f"the {kind} {where}: {first['msg'][:1].lower()}{first['msg'][1:]}; /openapi.json shows what to send"
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes, tags=_TAGS
+        )
+        document["components"]["schemas"]["Problem"] = problems.SCHEMA
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+_TAGS = [
+    {"name": "scan", "description": "ตรวจข้อความ: one message, a list, or one explained word by word"},
+    {"name": "feedback", "description": "บอกว่าผลใดผิด: kept in quarantine until an operator exports it"},
+    {"name": "jobs", "description": "ตรวจทั้งไฟล์: upload a dump, follow its progress, fetch the results"},
+    {"name": "model", "description": "what answers, and its classes"},
+    {"name": "operations", "description": "for orchestrators and monitors"},
+]

@@ -1,0 +1,1 @@
+"""Dumps that callers upload and that are scanned beside the requests."""

@@ -1,0 +1,1 @@
+"""What the service keeps: API keys, feedback, jobs and, only where an operator wants it, texts."""

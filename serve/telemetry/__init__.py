@@ -1,0 +1,1 @@
+"""What operators see: logs, metrics and traces, none of which ever holds a message."""
