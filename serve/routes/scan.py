@@ -10,7 +10,7 @@ from starlette.responses import Response
 from ruthan.errors import MessageError
 from serve import problems
 from serve.access import Caller, needs
-from serve.engine.batching import Answer, Item
+from serve.engine.answer import Answer, Item
 from serve.middleware import GONE
 from serve.problems import Problem
 from serve.schemas import BatchRequest, BatchResponse, ItemError, ScanRequest, Verdict

@@ -48,7 +48,9 @@ class Feedback(Table):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     message_id: Mapped[str] = mapped_column(String(16), index=True)  # the first 16 digits of the text's SHA-256
     text_digest: Mapped[str | None] = mapped_column(String(64))  # the whole SHA-256, where it is known
-    template: Mapped[str | None] = mapped_column(String(16))  # ruthan.batch.near_duplicates, where the text was given
+    template: Mapped[str | None] = mapped_column(
+        String(16), index=True
+    )  # ruthan.batch.near_duplicates, where the text was given
     near_keys: Mapped[bytes | None] = mapped_column(LargeBinary)  # its keys, little-endian unsigned 64-bit numbers
     text: Mapped[str | None] = mapped_column(Text)  # only with store_text
     given: Mapped[dict[str, Any]]  # the verdict: risk, label, action, model, policy, what of it was sent
@@ -58,7 +60,7 @@ class Feedback(Table):
     channel: Mapped[str | None] = mapped_column(String(40))
     reviewer: Mapped[str] = mapped_column(String(100))
     comment: Mapped[str | None] = mapped_column(String(1000))  # masked
-    owner: Mapped[str] = mapped_column(String(64))  # key id, or address digest of a caller without a key
+    owner: Mapped[str] = mapped_column(String(64))  # key id, or `open`
     created_at: Mapped[float]
     exported_at: Mapped[float | None]
 
@@ -83,7 +85,7 @@ class Job(Table):
     __table_args__ = (UniqueConstraint("owner", "idempotency_key"), Index(None, "state", "created_at"))
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    owner: Mapped[str] = mapped_column(String(64))  # key id, or "" of a caller without a key
+    owner: Mapped[str] = mapped_column(String(64))  # key id, or `open`
     idempotency_key: Mapped[str | None] = mapped_column(String(100))
     name: Mapped[str] = mapped_column(String(200))  # of the file, as the caller calls it
     options: Mapped[dict[str, Any]]  # format, column, mask, with_text

@@ -1,0 +1,211 @@
+"""Who may call what, and how often.
+
+A key comes in the header `Authorization: Bearer rtk_…`. On a loopback address, and as long as no key was ever made,
+everyone may call, so that a first try needs none; administration needs a key even then.
+"""
+
+import hmac
+import ipaddress
+import time
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from cachetools import LRUCache
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from limits import RateLimitItemPerMinute
+from limits.storage import storage_from_string
+from limits.strategies import SlidingWindowCounterRateLimiter
+from sqlalchemy.orm import Session
+
+from serve.problems import Problem
+from serve.settings import Settings, SettingsError
+from serve.storage import keys
+from serve.storage.database import Database
+from serve.storage.keys import SCOPES
+from serve.storage.tables import ApiKey
+
+FRESH_SECONDS = 5.0  # for which a key that was looked up is taken as it was: so long a revoked one may go on
+AWAY_SECONDS = 600.0  # for which, while the database is away, keys that were looked up before are
+KNOWN_KEYS = 10_000
+OPEN = "open"  # who calls without a key
+OPEN_SCOPES = frozenset(SCOPES) - {"admin"}
+
+_bearer = HTTPBearer(
+    auto_error=False, bearerFormat=f"{keys.PREFIX}_…", description="made by `ruthan-serve keys create`"
+)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls.
+
+    :param owner: what belongs to the caller is kept under this: the key's id, or `OPEN` for all who need none.
+    :param key: the key's id.
+    :param rate: messages a minute, if the key has a limit of its own.
+    :param place: the address, an IPv6 one shortened to its network, to count by; never kept or logged.
+    """
+
+    owner: str
+    key: str | None
+    scopes: frozenset[str]
+    rate: int | None
+    place: str = field(repr=False)
+
+
+class Access:
+    """Keys and rates of one process."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        """:raises SettingsError: there is no such place to count rates in."""
+        self._settings, self._database = settings, database
+        try:
+            self._limiter = SlidingWindowCounterRateLimiter(storage_from_string(settings.rate_storage))
+        except Exception as error:  # the library raises its own, and those of the drivers
+            raise SettingsError(f"RUTHAN_RATE_STORAGE cannot be used: {' '.join(str(error).split())[:200]}") from error
+        self._known: LRUCache[str, tuple[float, ApiKey | None]] = LRUCache(KNOWN_KEYS)
+        self._keyless: tuple[float, bool] = (0.0, False)
+
+    async def caller(self, request: Request, key: str | None) -> Caller:
+        """Who calls with this key, or without one.
+
+        :raises Problem: `key-missing`, `key-unknown`, `rate-limited` after many wrong keys, `storage-unavailable`.
+        """
+        place = _place(request.client.host if request.client else "")
+        if key is None:
+            if not await self._open():
+                raise Problem("key-missing", "send the header Authorization: Bearer with your API key")
+            self._check_local(request)
+            return Caller(OPEN, None, OPEN_SCOPES, None, place)
+        row = await self._key(key)
+        if row is None or not keys.valid(row):
+            self._count("failures", self._settings.failures_per_address, place)
+            raise Problem("key-unknown", "this key is unknown, expired or revoked; ask the operator for another")
+        return Caller(row.id, row.id, frozenset(row.scopes.split()), row.rate, place)
+
+    def spend(self, caller: Caller, messages: int = 1) -> None:
+        """Count messages against what a caller may send.
+
+        :raises Problem: `rate-limited`.
+        """
+        if caller.key is None:
+            self._count("address", self._settings.rate_per_address, caller.place, messages)
+        else:
+            rate = self._settings.rate_per_key if caller.rate is None else caller.rate
+            self._count("key", rate, caller.key, messages)
+
+    def _count(self, what: str, rate: int, who: str, cost: int = 1) -> None:
+        if not rate:
+            return
+        if cost > rate:
+            raise Problem("rate-limited", f"{cost:,} at once are more than the {rate:,} a minute; send fewer at a time")
+        limit = RateLimitItemPerMinute(rate, namespace=what)
+        if not self._limiter.hit(limit, who, cost=cost):
+            reset = self._limiter.get_window_stats(limit, who).reset_time
+            raise Problem(
+                "rate-limited",
+                f"at most {rate:,} a minute; send it again after the seconds that Retry-After names",
+                retry_after=min(60.0, max(1.0, reset - time.time())),
+            )
+
+    async def _key(self, key: str) -> ApiKey | None:
+        found = keys.FORM.fullmatch(key)
+        if found is None:
+            return None
+        digest = keys.digest_of(key)
+        looked, row = self._known.get(digest, (0.0, None))
+        now = time.monotonic()
+        if looked and now - looked < FRESH_SECONDS:
+            return row
+        number = found[1]
+
+        def look(session: Session) -> ApiKey | None:
+            return session.get(ApiKey, number)
+
+        try:
+            row = await self._database.run(look)
+        except Problem:
+            if looked and now - looked < AWAY_SECONDS:
+                return row
+            raise
+        if row is not None and not hmac.compare_digest(row.digest, digest):
+            row = None
+        self._known[digest] = now, row
+        return row
+
+    async def _open(self) -> bool:
+        """Whether callers need no key."""
+        if self._settings.require_keys or not is_loopback(self._settings.host):
+            return False
+        looked, answer = self._keyless
+        if looked and time.monotonic() - looked < FRESH_SECONDS:
+            return answer
+        try:
+            made = await self._database.run(keys.any_made)
+        except Problem:
+            if looked and time.monotonic() - looked < AWAY_SECONDS:
+                return answer
+            raise
+        self._keyless = time.monotonic(), not made
+        return not made
+
+    def _check_local(self, request: Request) -> None:
+        """A page in a browser on this machine shall not call on behalf of whoever made it."""
+        if not is_loopback(urlsplit(f"//{request.headers.get('host', '')}").hostname or ""):
+            raise Problem(
+                "key-missing", "without a key call this machine by its loopback address, as in http://127.0.0.1"
+            )
+        origin = request.headers.get("origin")
+        known = origin is None or origin in self._settings.cors_origins
+        if not known and not is_loopback(urlsplit(origin or "").hostname or ""):
+            raise Problem("key-missing", "pages of other origins need a key, or to be named in RUTHAN_CORS_ORIGINS")
+
+
+def needs(scope: str) -> Any:
+    """A dependency: the `Caller`, who has to have this scope."""
+
+    async def caller(
+        request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    ) -> Caller:
+        header = request.headers.get("authorization")
+        key = given.credentials if given is not None else (header if header else None)
+        found: Caller = await request.app.state.service.access.caller(request, key)
+        request.state.key = found.key
+        if scope not in found.scopes:
+            raise Problem("scope-missing", f"this needs a key with the scope {scope}; ask the operator for one")
+        return found
+
+    return Depends(caller)
+
+
+def check_may_listen(settings: Settings, database: Database) -> None:
+    """:raises SettingsError: others could reach the service, and there is no key that they would need."""
+    if is_loopback(settings.host):
+        return
+    with database.session() as session:
+        if not keys.any_valid(session):
+            raise SettingsError(
+                f"others can reach {settings.host}, and there is no API key yet; make one first: "
+                "ruthan-serve keys create NAME --scope scan"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host can be reached from this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _place(host: str) -> str:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address):  # whoever has one has 2**64
+        return str(address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
