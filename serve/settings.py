@@ -120,15 +120,19 @@ class Settings(BaseModel):
         return f"sqlite:///{self.data_dir / 'ruthan.sqlite'}"
 
 
-def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> Settings:
-    """The settings of the environment and of the file that `RUTHAN_SETTINGS` names; `given` ones win, if not None.
+def read_settings(
+    environment: Mapping[str, str] = os.environ, file: str | Path | None = None, **given: Any
+) -> Settings:
+    """The settings of the environment and of a file, by default the one that `RUTHAN_SETTINGS` names; `given` ones win,
+    if not None.
 
     An empty variable is as good as none, and one that names no setting is passed over: other programs have theirs.
 
     :raises SettingsError: a value cannot be used, or the file cannot, or it names a setting that there is not.
     """
-    values = _file(environment.get(FILE))
-    where = dict.fromkeys(values, environment.get(FILE, ""))
+    path = str(file or environment.get(FILE, ""))
+    values = _file(path)
+    where = dict.fromkeys(values, path)
     for name in Settings.model_fields:
         if value := environment.get(PREFIX + name.upper()):
             values[name], where[name] = value, ""
@@ -139,7 +143,7 @@ def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> 
         raise SettingsError(_told(error, where)) from None
 
 
-def _file(path: str | None) -> dict[str, Any]:
+def _file(path: str) -> dict[str, Any]:
     if not path:
         return {}
     try:

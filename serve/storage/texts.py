@@ -1,6 +1,6 @@
 """The texts of messages, kept only where the operator has switched `store_text` on: so that feedback that names a
-message by its id can be learned from. They are masked unless that is switched off, erased after `retention_days`, and at
-any time by their digest.
+message by its id can be learned from. They are masked unless that is switched off, erased after `retention_days`, and
+at any time by their digest.
 """
 
 import logging
