@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,9 +15,11 @@ from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from uvicorn.config import STARTUP_FAILURE
 
 from ruthan import __version__
-from serve import line, problems
+from ruthan.errors import RuthanError
+from serve import problems
 from serve.access import Access
 from serve.engine.batching import Engine
 from serve.engine.models import Models
@@ -26,6 +29,7 @@ from serve.problems import Problem
 from serve.routes import feedback, health, jobs, model, scan, texts
 from serve.service import Service
 from serve.settings import Settings, read_settings
+from serve.signals import handled
 from serve.storage import migrate
 from serve.storage.database import Database
 from serve.storage.texts import TextStore
@@ -44,13 +48,16 @@ _log = logging.getLogger("serve")
 
 
 def application() -> FastAPI:
-    """The application as the environment describes it, for a server that makes its own workers.
-
-    :raises RuthanError: it cannot be started so.
+    """The application as the environment describes it, for each of several workers; the process ends, with one line on
+    standard error, where it cannot be started so.
     """
-    settings = read_settings()
-    logs.configure(settings.log_level)
-    return create_app(settings, open_service(settings))
+    try:
+        settings = read_settings()
+        logs.configure(settings.log_level)
+        return create_app(settings, open_service(settings))
+    except RuthanError as error:
+        print(f"ruthan-serve: {error}", file=sys.stderr)  # noqa: T201  # there is no log yet
+        raise SystemExit(STARTUP_FAILURE) from None
 
 
 def open_service(settings: Settings) -> Service:
@@ -91,8 +98,6 @@ def create_app(settings: Settings, service: Service) -> FastAPI:
     for router in (scan.router, model.router, feedback.router, texts.router, jobs.router, health.router):
         app.include_router(router)
     health.add_metrics(app, settings)
-    if settings.line_channel_secret is not None:
-        app.include_router(line.router(settings))
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
 
     app.add_exception_handler(HTTPException, _failed)
@@ -119,14 +124,15 @@ def create_app(settings: Settings, service: Service) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Service]]:
     service: Service = app.state.service
     await service.engine.start()
     service.texts.start()
     service.runner.start()
     keeping = asyncio.create_task(_keep_house(service))
     try:
-        yield
+        with handled(service):
+            yield {"service": service}  # for the server's connections
     finally:
         service.draining = True
         keeping.cancel()
@@ -155,6 +161,7 @@ async def _keep_house(service: Service) -> None:
 def _sweep(service: Service) -> None:
     try:
         service.texts.sweep()
+        service.runner.sweep()
     except Problem as problem:  # the next one will do it
         _log.warning("nothing was erased: %s", problem.kind)
 

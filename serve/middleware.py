@@ -76,6 +76,8 @@ class Envelope:
         if scope.get("scheme") == "https":
             headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         headers["X-Request-Id"] = scope["state"]["request_id"]
+        if self._service().draining:
+            headers["Connection"] = "close"  # the next request goes elsewhere
         loaded = scope["state"].get("loaded") or self._service().models.current
         headers["X-Ruthan-Model"] = _plain(loaded.model_version)
         headers["X-Ruthan-Policy"] = _plain(loaded.policy_version)

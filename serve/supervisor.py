@@ -1,0 +1,87 @@
+"""Runs the server: in this process, or in several that share its socket."""
+
+import os
+import signal
+import socket
+import tempfile
+from contextlib import ExitStack
+from typing import Any
+
+import uvicorn
+from prometheus_client import multiprocess
+from uvicorn.supervisors import Multiprocess
+
+from serve.app import create_app
+from serve.service import Service
+from serve.settings import Settings, SettingsError
+from serve.telemetry.metrics import FOLDER
+
+BACKLOG = 2_048  # connections that the system holds until they are taken
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The socket to answer on.
+
+    :raises SettingsError: the address is none of this machine's, or something answers there already.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}; "
+            "give another --host or --port"
+        ) from error
+
+
+def run_here(settings: Settings, service: Service, listening: socket.socket) -> None:
+    """Answer in this process, until it is told to stop."""
+    app = create_app(settings, service)
+    config = uvicorn.Config(app, **_options(settings))
+    uvicorn.Server(config).run([listening])
+
+
+def run_workers(settings: Settings, listening: socket.socket) -> bool:
+    """Answer in several processes, each of which reads the settings from the environment; until told to stop. Whether
+    they could be started.
+    """
+    with ExitStack() as stack:
+        if not os.environ.get(FOLDER):
+            os.environ[FOLDER] = stack.enter_context(tempfile.TemporaryDirectory(prefix="ruthan-metrics-"))
+            stack.callback(os.environ.pop, FOLDER)
+        config = uvicorn.Config("serve.app:application", factory=True, workers=settings.workers, **_options(settings))
+        workers = _Workers(config, [listening])
+        workers.run()
+        return not any(process.exitcode == uvicorn.config.STARTUP_FAILURE for process in workers.processes)
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    return {
+        "http": "serve.connections:Connection",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "ws": "none",
+        "proxy_headers": bool(settings.trusted_proxies),
+        "forwarded_allow_ips": settings.trusted_proxies or None,
+        "timeout_keep_alive": 65,  # above the usual 60 of balancers: who closes first would lose requests
+        "timeout_graceful_shutdown": max(1, round(settings.drain_seconds)),
+        "backlog": BACKLOG,
+    }
+
+
+class _Workers(Multiprocess):
+    """uvicorn's, but for two things."""
+
+    def handle_hup(self) -> None:
+        """Let every worker read its model again by itself: one that was started anew could not go back to the old."""
+        for process in self.processes:
+            if process.pid is not None and process.exitcode is None:
+                os.kill(process.pid, signal.SIGHUP)
+
+    def keep_subprocess_alive(self) -> None:
+        """See to it that the figures of a worker that died are not counted as of one that lives."""
+        before = {process.pid for process in self.processes}
+        super().keep_subprocess_alive()
+        for gone in before - {process.pid for process in self.processes}:
+            multiprocess.mark_process_dead(gone)  # type: ignore[no-untyped-call]
