@@ -1,4 +1,4 @@
-"""Connections that would hold the service up are closed: those whose request does not arrive, and those that are too many.
+"""Connections that would hold the service up are closed: those whose request does not arrive, and those too many.
 
 The application sees a request only when its head has arrived, so this cannot be done there.
 """

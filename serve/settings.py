@@ -54,7 +54,7 @@ class Settings(BaseModel):
     # Limits
     max_text_length: Count = Field(20_000, description="code points of a message; that many take a core 1.5 s")
     max_batch: Count = Field(256, description="messages of a batch; a tenth with `explain=true`")
-    max_batch_characters: Count = Field(100_000, description="code points of all messages of a batch")
+    max_batch_characters: Count = Field(100_000, description="code points of a batch; a tenth with `explain=true`")
     max_body_bytes: Count = Field(4_000_000, description="bytes of a request, uploads apart")
     max_upload_bytes: Count = Field(1_000_000_000, description="bytes of an uploaded dump")
     max_connections: Count = Field(1_000, description="open connections of a worker; more are closed at once")
@@ -64,7 +64,7 @@ class Settings(BaseModel):
     # Engine
     batch_tokens: Count = Field(512, description="about how many tokens are judged together")
     batch_wait_ms: float = Field(2, ge=0, le=1_000, description="longest wait for others to judge together with")
-    queue_tokens: Count = Field(50_000, description="about how many tokens may wait; beyond, 429")
+    queue_tokens: Count = Field(8_000, description="while about so many tokens wait, 429: a second of two cores")
     deadline_seconds: Seconds = Field(10, description="seconds within which a verdict is given, or 504")
     cache_bytes: Rate = Field(64_000_000, description="bytes of verdicts that a worker remembers; 0 for none")
     cache_seconds: Seconds = Field(3_600, description="seconds for which a verdict is remembered")

@@ -116,7 +116,7 @@ class Engine:
         All are accepted, or none. When the waiting task is cancelled, what nobody else waits for is not judged.
 
         :param deadline: seconds from now within which all have to be judged.
-        :raises Problem: `queue-full`, `batch-too-large`, `deadline` or `not-ready`.
+        :raises Problem: `queue-full`, `deadline` or `not-ready`.
         """
         if self._stopping:
             raise Problem("not-ready", "the service is stopping; send the request again", retry_after=1)

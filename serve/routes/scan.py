@@ -87,8 +87,8 @@ async def scan_batch(
         except MessageError as error:
             results.append(_error(str(error)))
     characters = sum(len(item.text) for item in items)
-    if characters > settings.max_batch_characters:
-        limit = settings.max_batch_characters
+    limit = settings.max_batch_characters // (EXPLAINED if explain else 1)
+    if characters > max(limit, settings.max_text_length):
         raise Problem(
             "batch-too-large",
             f"the texts have {characters:,} characters; send at most {limit:,} at a time",
