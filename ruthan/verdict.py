@@ -1,8 +1,10 @@
 """The verdict on a message: the same fields in Python, in JSON lines, from the endpoint and in reports."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, get_args
 
+from ruthan.errors import DataError
 from ruthan.message import Source
 
 Action = Literal["allow", "review", "block"]
@@ -110,3 +112,75 @@ class Verdict:
         if self.words is not None:
             content["words"] = list(content["words"])
         return content
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Verdict":
+        """The verdict that `to_dict` made plain values of, such as those of a reply or of a row of results; fields that
+        a verdict has not are passed over.
+
+        :raises DataError: a field is missing, or its value is none that it can have.
+        """
+        action = _taken(content, "action", str)
+        if action not in get_args(Action):
+            raise DataError(f"no verdict: its action is none of {', '.join(get_args(Action))}")
+        recruitment, words, source = (content.get(name) for name in ("recruitment", "words", "source"))
+        return cls(
+            risk=float(_taken(content, "risk", int, float)),
+            label=_taken(content, "label", str),
+            action=action,
+            scores={
+                name: float(_taken(content["scores"], name, int, float)) for name in _taken(content, "scores", dict)
+            },
+            evidence=tuple(_evidence(each) for each in _taken(content, "evidence", list)),
+            reasons=_texts(content, "reasons"),
+            reasons_en=_texts(content, "reasons_en"),
+            advice=_texts(content, "advice"),
+            advice_en=_texts(content, "advice_en"),
+            needs_help=_taken(content, "needs_help", bool),
+            recruitment=None if recruitment is None else _recruitment(recruitment),
+            model=_taken(content, "model", str),
+            policy=_taken(content, "policy", str),
+            windows=_taken(content, "windows", int),
+            words=None if words is None else tuple(_word(each) for each in _taken(content, "words", list)),
+            source=None if source is None else Source(_taken(source, "file", str), _taken(source, "line", int)),
+        )
+
+
+def _evidence(content: Any) -> Evidence:
+    kind, type_, text = (_taken(content, name, str) for name in ("kind", "type", "text"))
+    start, end = (_taken(content, name, int) for name in ("start", "end"))
+    value = _taken(content, "value", str) if "value" in content else ""
+    details = _taken(content, "details", dict) if "details" in content else {}
+    return Evidence(kind, type_, value, text, start, end, {name: _taken(details, name, str) for name in details})
+
+
+def _recruitment(content: Any) -> RecruitmentSigns:
+    return RecruitmentSigns(*(_taken(content, each.name, int) for each in fields(RecruitmentSigns)))
+
+
+def _word(content: Any) -> WordWeight:
+    start, end = (_taken(content, name, int) for name in ("start", "end"))
+    return WordWeight(_taken(content, "text", str), start, end, float(_taken(content, "weight", int, float)))
+
+
+def _texts(content: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    texts = _taken(content, name, list)
+    if not all(isinstance(each, str) for each in texts):
+        raise _wrong(name)
+    return tuple(texts)
+
+
+def _taken(content: Any, name: str, *kinds: type) -> Any:
+    """The value of a field.
+
+    :raises DataError: there is none, or none of these kinds.
+    """
+    value = content.get(name) if isinstance(content, Mapping) else None
+    # JSON's true and false are numbers to Python.
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise _wrong(name)
+    return value
+
+
+def _wrong(name: str) -> DataError:
+    return DataError(f"no verdict: its field {name} is missing or of the wrong kind; see the README for its fields")

@@ -149,19 +149,13 @@ class Engine:
     def _accept(self, new: list[_Work]) -> None:
         if not new:
             return
-        tokens = sum(work.tokens for work in new)
-        most = self._settings.queue_tokens
-        if tokens > most:
-            raise Problem(
-                "batch-too-large", "these texts are more than may ever wait; send fewer at a time, or shorter"
-            )
-        if self._waiting_tokens + tokens > most:
-            seconds = self._waiting_tokens / self._rate.tokens
+        if self._waiting_tokens >= self._settings.queue_tokens:
             raise Problem(
                 "queue-full",
                 "too many messages wait already; send it again after the seconds that Retry-After names",
-                retry_after=seconds,
+                retry_after=self._waiting_tokens / self._rate.tokens,
             )
+        tokens = sum(work.tokens for work in new)
         for work in new:
             self._pending[work.key] = work
         self._requests.append(_Request(deque(new)))

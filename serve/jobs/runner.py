@@ -123,7 +123,7 @@ class Runner:
             with self._database.session() as session:
                 jobs.give_back(session, job.id, name, counted=False)
         elif "error" not in last:
-            _log.warning("a job broke off", extra={"job": job.id, "code": process.returncode})
+            _log.warning("a job broke off", extra={"job": job.id, "why": last.get("broke_off", process.returncode)})
             with self._database.session() as session:
                 jobs.give_back(session, job.id, name, counted=True)
         else:
@@ -180,7 +180,7 @@ class Runner:
 
     def _report(self, number: str, name: str, last: dict[str, Any]) -> bool:
         """Whether the job is still ours."""
-        progress = {key: value for key, value in last.items() if key not in ("bytes_read", "error")}
+        progress = {key: value for key, value in last.items() if key not in ("bytes_read", "error", "broke_off")}
         with self._database.session() as session:
             return jobs.report(session, number, name, last.get("bytes_read", 0), progress)
 

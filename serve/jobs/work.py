@@ -11,8 +11,9 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class _Reporter:
     def tell(self, **more: Any) -> None:
         if more or time.monotonic() - self._told > REPORT_SECONDS:
             self._told = time.monotonic()
-            print(json.dumps({**asdict(self.progress), **more}), flush=True)  # noqa: T201  # to the parent
+            print(json.dumps({**vars(self.progress), **more}), flush=True)  # noqa: T201  # to the parent
 
 
 def work(order: Order) -> None:
@@ -122,7 +123,12 @@ def main() -> int:
     """Read the order, and carry it out."""
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     os.nice(NICENESS)
-    work(Order(**json.load(sys.stdin)))
+    try:
+        work(Order(**json.load(sys.stdin)))
+    except Exception as error:  # its words may quote a message
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        print(json.dumps({"broke_off": f"{type(error).__name__} at {Path(last.filename).stem}:{last.lineno}"}))  # noqa: T201
+        return 1
     return 0
 
 
