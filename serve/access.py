@@ -6,6 +6,7 @@ everyone may call, so that a first try needs none; administration needs a key ev
 
 import hmac
 import ipaddress
+import logging
 import time
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -14,9 +15,10 @@ from urllib.parse import urlsplit
 from cachetools import LRUCache
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from limits import RateLimitItemPerMinute
-from limits.storage import storage_from_string
-from limits.strategies import SlidingWindowCounterRateLimiter
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.errors import StorageError
+from limits.storage import MemoryStorage, storage_from_string
+from limits.strategies import RateLimiter, SlidingWindowCounterRateLimiter
 from sqlalchemy.orm import Session
 
 from serve.problems import Problem
@@ -28,10 +30,13 @@ from serve.storage.tables import ApiKey
 
 FRESH_SECONDS = 5.0  # for which a key that was looked up is taken as it was: so long a revoked one may go on
 AWAY_SECONDS = 600.0  # for which, while the database is away, keys that were looked up before are
+COUNT_SECONDS = 0.25  # within which the common place for rates, if there is one, has to answer
 KNOWN_KEYS = 10_000
 OPEN = "open"  # who calls without a key
 OPEN_SCOPES = frozenset(SCOPES) - {"admin"}
+_FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"}
 
+_log = logging.getLogger(__name__)
 _bearer = HTTPBearer(
     auto_error=False, bearerFormat=f"{keys.PREFIX}_…", description="made by `ruthan-serve keys create`"
 )
@@ -61,10 +66,16 @@ class Access:
         """:raises SettingsError: there is no such place to count rates in."""
         self._settings, self._database = settings, database
         try:
-            self._limiter = SlidingWindowCounterRateLimiter(storage_from_string(settings.rate_storage))
+            # The drivers would wait for ever, and everyone with them.
+            timeouts = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), COUNT_SECONDS)
+            options = timeouts if settings.rate_storage.startswith("redis") else {}
+            storage = storage_from_string(settings.rate_storage, wrap_exceptions=True, **options)
+            self._limiter = SlidingWindowCounterRateLimiter(storage)
         except Exception as error:  # the library raises its own, and those of the drivers
             raise SettingsError(f"RUTHAN_RATE_STORAGE cannot be used: {' '.join(str(error).split())[:200]}") from error
-        self._known: LRUCache[str, tuple[float, ApiKey | None]] = LRUCache(KNOWN_KEYS)
+        self._own_limiter = SlidingWindowCounterRateLimiter(MemoryStorage())  # while that place cannot be reached
+        self._away_until = 0.0
+        self._known: LRUCache[str, tuple[float, ApiKey]] = LRUCache(KNOWN_KEYS)
         self._keyless: tuple[float, bool] = (0.0, False)
 
     async def caller(self, request: Request, key: str | None) -> Caller:
@@ -78,7 +89,7 @@ class Access:
                 raise Problem("key-missing", "send the header Authorization: Bearer with your API key")
             self._check_local(request)
             return Caller(OPEN, None, OPEN_SCOPES, None, place)
-        row = await self._key(key)
+        row = await self._key(key, place, request.app.state.service.database_reachable)
         if row is None or not keys.valid(row):
             self._count("failures", self._settings.failures_per_address, place)
             raise Problem("key-unknown", "this key is unknown, expired or revoked; ask the operator for another")
@@ -95,29 +106,45 @@ class Access:
             rate = self._settings.rate_per_key if caller.rate is None else caller.rate
             self._count("key", rate, caller.key, messages)
 
-    def _count(self, what: str, rate: int, who: str, cost: int = 1) -> None:
+    def _count(self, what: str, rate: int, who: str, cost: int = 1, *, look: bool = False) -> None:
+        """:param look: only see whether it could be counted."""
         if not rate:
             return
         if cost > rate:
             raise Problem("rate-limited", f"{cost:,} at once are more than the {rate:,} a minute; send fewer at a time")
         limit = RateLimitItemPerMinute(rate, namespace=what)
-        if not self._limiter.hit(limit, who, cost=cost):
-            reset = self._limiter.get_window_stats(limit, who).reset_time
+        if wait := self._wait(limit, who, cost, look):
             raise Problem(
                 "rate-limited",
                 f"at most {rate:,} a minute; send it again after the seconds that Retry-After names",
-                retry_after=min(60.0, max(1.0, reset - time.time())),
+                retry_after=min(60.0, wait),
             )
 
-    async def _key(self, key: str) -> ApiKey | None:
+    def _wait(self, limit: RateLimitItem, who: str, cost: int, look: bool) -> float:
+        """Seconds until that much could be counted, 0 if it could or was. Each process counts for itself while the
+        common place cannot be reached.
+        """
+        if time.monotonic() >= self._away_until:
+            try:
+                return _wait(self._limiter, limit, who, cost, look)
+            except StorageError as error:
+                self._away_until = time.monotonic() + FRESH_SECONDS
+                _log.warning("rates are counted by each worker: %s", type(error.storage_error).__name__)
+        return _wait(self._own_limiter, limit, who, cost, look)
+
+    async def _key(self, key: str, place: str, reachable: bool) -> ApiKey | None:
         found = keys.FORM.fullmatch(key)
         if found is None:
             return None
         digest = keys.digest_of(key)
         looked, row = self._known.get(digest, (0.0, None))
-        now = time.monotonic()
-        if looked and now - looked < FRESH_SECONDS:
+        age = time.monotonic() - looked
+        # A database that does not answer is not waited for again and again.
+        if looked and age < (FRESH_SECONDS if reachable else AWAY_SECONDS):
             return row
+        if not looked:
+            # Whoever has sent many wrong ones does not get the database to look for more.
+            self._count("failures", self._settings.failures_per_address, place, look=True)
         number = found[1]
 
         def look(session: Session) -> ApiKey | None:
@@ -126,12 +153,13 @@ class Access:
         try:
             row = await self._database.run(look)
         except Problem:
-            if looked and now - looked < AWAY_SECONDS:
+            if looked and age < AWAY_SECONDS:
                 return row
             raise
-        if row is not None and not hmac.compare_digest(row.digest, digest):
-            row = None
-        self._known[digest] = now, row
+        if row is None or not hmac.compare_digest(row.digest, digest):
+            self._known.pop(digest, None)  # wrong ones, of which there is no end, would drive the right ones out
+            return None
+        self._known[digest] = time.monotonic(), row
         return row
 
     async def _open(self) -> bool:
@@ -151,15 +179,23 @@ class Access:
         return not made
 
     def _check_local(self, request: Request) -> None:
-        """A page in a browser on this machine shall not call on behalf of whoever made it."""
+        """Neither whom a proxy lets in, nor a page in a browser on this machine, is someone at this machine."""
+        if not _FORWARDED.isdisjoint(request.headers):
+            raise Problem("key-missing", "callers that come by a proxy need a key")
         if not is_loopback(urlsplit(f"//{request.headers.get('host', '')}").hostname or ""):
             raise Problem(
                 "key-missing", "without a key call this machine by its loopback address, as in http://127.0.0.1"
             )
         origin = request.headers.get("origin")
-        known = origin is None or origin in self._settings.cors_origins
-        if not known and not is_loopback(urlsplit(origin or "").hostname or ""):
+        own = f"{request.url.scheme}://{request.headers['host']}"
+        if origin is not None and origin != own and origin not in self._settings.cors_origins:
             raise Problem("key-missing", "pages of other origins need a key, or to be named in RUTHAN_CORS_ORIGINS")
+
+
+def _wait(limiter: RateLimiter, limit: RateLimitItem, who: str, cost: int, look: bool) -> float:
+    if (limiter.test if look else limiter.hit)(limit, who, cost=cost):
+        return 0.0
+    return max(1.0, limiter.get_window_stats(limit, who).reset_time - time.time())
 
 
 def needs(scope: str) -> Any:

@@ -19,7 +19,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from ruthan import __version__
 from ruthan.errors import RuthanError
-from serve import problems
+from serve import line, problems
 from serve.access import Access
 from serve.engine.batching import Engine
 from serve.engine.models import Models
@@ -98,6 +98,8 @@ def create_app(settings: Settings, service: Service) -> FastAPI:
     for router in (scan.router, model.router, feedback.router, texts.router, jobs.router, health.router):
         app.include_router(router)
     health.add_metrics(app, settings)
+    if settings.line_channel_secret is not None:
+        app.include_router(line.router(settings))
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
 
     app.add_exception_handler(HTTPException, _failed)

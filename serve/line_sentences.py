@@ -44,8 +44,7 @@ class Sentences:
         return shortened("\n".join([*said, "", self["footer"]]))
 
 
-_NAMES = ("block", "review", "advice", "allowed", "footer", "needs_help")
-_NAMES += ("follow", "join", "no_text", "too_long", "busy")
+_NAMES = tuple("block review advice allowed footer needs_help follow join no_text too_long busy".split())
 _NUMBER = re.compile(r"\{(\d+)\}")
 
 

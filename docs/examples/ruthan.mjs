@@ -80,7 +80,7 @@ export class Ruthan {
       } catch (error) {
         failure = error; // no connection, or no reply in time
       }
-      const after = Number(reply?.headers.get("Retry-After") ?? 0);
+      const after = Number(reply?.headers.get("Retry-After")) || 0;
       const mayHelp = reply === undefined || AGAIN.has(reply.status);
       if (!mayHelp || attempt >= this.retries || after > LONGEST_WAIT) throw failure;
       const pause = Math.min(20, 0.25 * 2 ** attempt) * (0.5 + Math.random() / 2); // not all callers at once

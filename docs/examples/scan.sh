@@ -13,7 +13,7 @@ if [ $# -gt 0 ]; then text=$1; else text=$(cat); fi
 # --retry waits as long as Retry-After says; --fail-with-body keeps what the service says is wrong.
 reply=$(
   printf '%s' "${RUTHAN_KEY:+header = \"Authorization: Bearer $RUTHAN_KEY\"}" |
-    curl --config - --silent --show-error --fail-with-body --max-time 60 --retry 4 --retry-connrefused \
+    curl --config - --silent --show-error --fail-with-body --max-time 60 --retry 4 --retry-connrefused --retry-max-time 120 \
       "$url/v1/scan" --header 'Content-Type: application/json' --data "$(jq -n --arg text "$text" '{text: $text}')"
 ) || {
   printf '%s\n' "$reply" | jq -r '.detail? // .' >&2

@@ -190,7 +190,7 @@ class AsyncClient:
                 async for chunk in response.aiter_bytes(CHUNK):
                     await asyncio.to_thread(call.into.write, chunk)
                 return reply_of(response, b"")
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return lost(error, self._timeout)
 
 

@@ -144,7 +144,8 @@ class Operations:
     def submit(self, upload: Upload, key: str, **options: str | bool | None) -> Flow[Job]:
         """Send a dump. `key` names this upload, so that sending it again makes no second job."""
         query = {name: _word(value) for name, value in options.items() if value is not None}
-        headers = {"Idempotency-Key": key, "Content-Type": "application/octet-stream"}
+        # A header takes no Thai, and a file's name makes a good key.
+        headers = {"Idempotency-Key": quote(key, safe="/:@ "), "Content-Type": "application/octet-stream"}
         if upload.size is not None:
             headers["Content-Length"] = str(upload.size)
         return self._asked(Call("POST", "/v1/jobs", query, headers, upload=upload), replies.job)

@@ -225,7 +225,7 @@ class Client:
                 for chunk in response.iter_bytes():
                     call.into.write(chunk)
                 return reply_of(response, b"")
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return lost(error, self._timeout)
 
 

@@ -72,7 +72,7 @@ def reply_of(response: httpx.Response, body: bytes) -> Reply:
     return Reply(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
 
 
-def lost(error: httpx.TransportError, timeout: float) -> Lost:
+def lost(error: httpx.RequestError, timeout: float) -> Lost:
     """Why there was no reply. Only errors of connecting are quoted: others may quote what was sent."""
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
         return Lost(f"there was no connection to the service within {min(timeout, CONNECT_SECONDS):g} seconds")

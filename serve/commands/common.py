@@ -10,12 +10,15 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from ruthan.batch.table import printable
 from ruthan.commands.console import output
 from ruthan.errors import RuthanError
 from serve.problems import Problem
 from serve.settings import Settings, read_settings
 from serve.storage import migrate
 from serve.storage.database import Database
+
+LONGEST_SPAN = 100_000  # days, or hours: more than anybody means
 
 
 class CommandError(RuthanError):
@@ -49,11 +52,29 @@ def opened(settings: Settings) -> Iterator[Database]:
         database.close()
 
 
+def count(text: str) -> int:
+    """An argument that is a number from 0 up."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is no number from 0 up")
+    return int(text)
+
+
+def span(text: str) -> float:
+    """An argument that is a length of time, from 0 up, in whatever unit."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= LONGEST_SPAN:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is no number from 0 to {LONGEST_SPAN:,}")
+    return value
+
+
 def show(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table; what comes from outside is text, and no markup."""
+    """Print a table; what comes from outside is text, and neither markup nor orders to the terminal."""
     table = Table(*columns, box=box.SIMPLE_HEAD)
     for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
     output().print(table)
 
 

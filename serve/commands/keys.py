@@ -6,7 +6,7 @@ import time
 from rich.text import Text
 
 from ruthan.commands.console import errors, output
-from serve.commands.common import moment, opened, settings_of, show
+from serve.commands.common import count, moment, opened, settings_of, show, span
 from serve.storage import keys
 from serve.storage.keys import SCOPES
 
@@ -20,13 +20,13 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     create = verbs.add_parser("create", help="make a key, which is shown once")
     create.add_argument("name", help="whose it is, for the list of keys")
     create.add_argument("--scope", action="append", default=[], metavar="SCOPE", help=f"one of {', '.join(SCOPES)}")
-    create.add_argument("--rate", type=int, help="messages a minute (default: the setting rate_per_key); 0 for any")
-    create.add_argument("--expires", type=float, metavar="DAYS", help="days for which it is good (default: for ever)")
+    create.add_argument("--rate", type=count, help="messages a minute (default: the setting rate_per_key); 0 for any")
+    create.add_argument("--expires", type=span, metavar="DAYS", help="days for which it is good (default: for ever)")
     create.set_defaults(run=_create)
     verbs.add_parser("list", help="list all keys").set_defaults(run=_list)
     rotate = verbs.add_parser("rotate", help="make a key in place of another, which goes on for a time")
     rotate.add_argument("id")
-    rotate.add_argument("--grace", type=float, default=24.0, metavar="HOURS", help="for the old one (default: 24)")
+    rotate.add_argument("--grace", type=span, default=24.0, metavar="HOURS", help="for the old one (default: 24)")
     rotate.set_defaults(run=_rotate)
     revoke = verbs.add_parser("revoke", help="take a key back, within seconds")
     revoke.add_argument("id")

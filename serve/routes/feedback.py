@@ -1,7 +1,10 @@
 """Take what reviewers say of verdicts."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from annotated_types import GroupedMetadata
 from fastapi import APIRouter, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
@@ -15,13 +18,20 @@ from serve.storage.feedback import CHANNELS, LANGUAGES, Given, add
 router = APIRouter(tags=["feedback"])
 
 
-def _one_of(names: tuple[str, ...]) -> Any:
-    def check(value: str) -> str:
-        if value not in names:
-            raise ValueError(f"one of {', '.join(names)} is needed")
-        return value
+@dataclass(frozen=True)
+class OneOf(GroupedMetadata):
+    """Annotates a text that has to be one of these."""
 
-    return Annotated[str, AfterValidator(check), WithJsonSchema({"type": "string", "enum": list(names)})]
+    names: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[Any]:
+        yield AfterValidator(self._check)
+        yield WithJsonSchema({"type": "string", "enum": list(self.names)})
+
+    def _check(self, value: str) -> str:
+        if value not in self.names:
+            raise ValueError(f"one of {', '.join(self.names)} is needed")
+        return value
 
 
 def _text(value: Any) -> str:
@@ -30,10 +40,10 @@ def _text(value: Any) -> str:
     return value
 
 
-Label = _one_of(default_taxonomy().labels)
-KindOfBenign = _one_of(default_taxonomy().kinds)
-Channel = _one_of(CHANNELS)
-Language = _one_of(LANGUAGES)
+Label = Annotated[str, OneOf(default_taxonomy().labels)]
+KindOfBenign = Annotated[str, OneOf(default_taxonomy().kinds)]
+Channel = Annotated[str, OneOf(CHANNELS)]
+Language = Annotated[str, OneOf(LANGUAGES)]
 # Half an emoji, which phones do send, is a text too.
 AnyText = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string"})]
 
@@ -41,11 +51,11 @@ AnyText = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string"
 class GivenVerdict(BaseModel):
     """What the service had said; whatever of it is known."""
 
-    risk: float | None = Field(None, ge=0, le=1)
+    risk: float | None = Field(default=None, ge=0, le=1)
     label: Label | None = None
     action: Literal["allow", "review", "block"] | None = None
-    model: str | None = Field(None, max_length=200)
-    policy: str | None = Field(None, max_length=200)
+    model: str | None = Field(default=None, max_length=200)
+    policy: str | None = Field(default=None, max_length=200)
 
 
 class FeedbackRequest(BaseModel):
@@ -61,10 +71,17 @@ class FeedbackRequest(BaseModel):
                     "message_id": "6f1d0c9a3b5e7a42",
                     "verdict": {"risk": 0.97, "label": "loan", "action": "block"},
                     "label": "benign",
-                    "kind": default_taxonomy().kinds[0],
+                    "kind": "transactional",
                     "reviewer": "ผู้ตรวจ-07",
                     "comment": "เป็นข้อความแจ้งเตือนจริงจากธนาคาร",
-                }
+                },
+                {
+                    "text": "พัสดุของท่านถูกตีกลับ ชำระค่าส่ง 35 บาทที่ thaipost-track.top",
+                    "verdict": {"risk": 0.31, "label": "benign", "action": "allow"},
+                    "label": "parcel",
+                    "channel": "sms",
+                    "lang": "th",
+                },
             ],
         }
     )

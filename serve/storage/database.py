@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy import CursorResult, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.sql.dml import UpdateBase
 from starlette.concurrency import run_in_threadpool
 
 from ruthan.errors import RuthanError
@@ -30,7 +31,7 @@ class Database:
         """:raises StorageError: no database can be meant, its driver is missing, or its folder cannot be made."""
         try:
             parsed = make_url(url)
-            options: dict[str, Any] = {}
+            options: dict[str, Any] = {"hide_parameters": True}  # errors, which are logged, shall not quote messages
             self.embedded = parsed.get_backend_name() == "sqlite"
             if self.embedded:
                 options["connect_args"] = {"timeout": BUSY_SECONDS}
@@ -39,7 +40,8 @@ class Database:
             else:
                 # A connection that the server has closed is found out before it is used.
                 options |= {"pool_pre_ping": True, "pool_size": 5, "max_overflow": 10, "pool_timeout": 5}
-                options["connect_args"] = {"connect_timeout": 5}
+                # In seconds, and in milliseconds: a server that does not answer is one that is away.
+                options["connect_args"] = {"connect_timeout": 5, "tcp_user_timeout": 5_000}
             self.engine = create_engine(parsed, **options)
         except ModuleNotFoundError as error:
             raise StorageError(f"{error.name} is not installed; run: pip install 'ruthan[postgres]'") from error
@@ -87,6 +89,15 @@ class Database:
             return False
         return True
 
+    def scrub(self) -> None:
+        """Have what was deleted leave the files, too; of PostgreSQL its own vacuum does so.
+
+        :raises Problem: `storage-unavailable`.
+        """
+        if self.embedded:
+            with self.session() as session:
+                session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+
     def close(self) -> None:
         """Let go of all connections."""
         self.engine.dispose()
@@ -104,9 +115,25 @@ class Database:
 _AWAY = "nothing was kept; try again in a few seconds"
 
 
+def alone(session: Session, name: str) -> None:
+    """Let transactions that begin with this, under the same name, come one after the other."""
+    connection = session.connection()
+    if connection.dialect.name == "sqlite":  # one writer at a time, whatever the name
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+
+
+def changed(session: Session, statement: UpdateBase) -> int:
+    """Carry out an update or a deletion; how many rows it met."""
+    result = session.execute(statement)
+    assert isinstance(result, CursorResult)
+    return result.rowcount
+
+
 def _durable(connection: Any, _: Any) -> None:
-    """SQLite: what was committed survives a crash, and readers do not wait for writers."""
+    """SQLite: what was committed survives a crash, what was deleted is overwritten, readers do not wait for writers."""
     cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -6,13 +6,13 @@ with `store_text`.
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 import numpy as np
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from ruthan.batch.near_duplicates import DisjointSets, equal_keys, template_id_and_keys
@@ -20,11 +20,13 @@ from ruthan.masking import mask
 from serve.engine.answer import digest_of
 from serve.problems import Problem
 from serve.settings import Settings
+from serve.storage.database import alone
 from serve.storage.tables import Feedback, StoredText
 from serve.storage.texts import DAY, storable
 
 # Those of the corpus, so that what is exported can be filed there.
 CHANNELS = ("sms", "rcs", "line_broadcast", "chat", "post", "comment", "listing", "call", "email", "forward")
+LONGEST_TEXT = 20_000
 LANGUAGES = ("th", "en", "zh", "my", "lo", "km", "vi", "th-en", "th-karaoke", "hi", "tl", "ms", "ru")
 
 
@@ -68,15 +70,17 @@ def add(session: Session, given: Given, owner: str, settings: Settings) -> Kept:
         has given more than a day's share.
     """
     digest, message_id = _named(given)
+    reviewer = storable(given.reviewer)
+    alone(session, f"feedback {owner}")  # or two at once would pass the limit, or both take the reviewer's place
     row = session.scalar(
         select(Feedback).where(
-            Feedback.message_id == message_id, Feedback.owner == owner, Feedback.reviewer == given.reviewer
+            Feedback.message_id == message_id, Feedback.owner == owner, Feedback.reviewer == reviewer
         )
     )
     replaced = row is not None
     if row is None:
         _check_flood(session, owner, settings)
-        row = Feedback(id=uuid4().hex, message_id=message_id, owner=owner, reviewer=given.reviewer, exported_at=None)
+        row = Feedback(id=uuid4().hex, message_id=message_id, owner=owner, reviewer=reviewer, exported_at=None)
     if row.label != given.label or row.kind != given.kind:
         row.exported_at = None  # the corpus has not heard this opinion
     row.text_digest = digest or row.text_digest
@@ -141,23 +145,22 @@ class Group:
         return len({row.label for row in self.rows}) > 1
 
     def decided(self, majority: bool = False) -> tuple[str, str | None] | None:
-        """Label and kind that all say, or with `majority` more than half of them."""
-        labels = Counter(row.label for row in self.rows)
-        label, count = labels.most_common(1)[0]
-        if self.conflict and not (majority and count * 2 > len(self.rows)):
+        """Label and kind that all say, or with `majority` more than half of the reviewers, each with his last word."""
+        last = {(row.owner, row.reviewer): row.label for row in reversed(self.rows)}
+        label, count = Counter(last.values()).most_common(1)[0]
+        if self.conflict and not (majority and count * 2 > len(last)):
             return None
         return label, next((row.kind for row in self.rows if row.label == label), None)
 
 
 def groups(session: Session, *, exported: bool = False, since: float = 0.0) -> list[Group]:
-    """Feedback by near-duplicates, the newest group first; what was exported only if asked for.
+    """Feedback by near-duplicates, the newest group first: the groups with something new, as a whole, so that who
+    contradicts what was exported is seen to.
 
-    :param since: seconds since 1970.
+    :param exported: take what was exported for new, too.
+    :param since: take for new only what came since then, in seconds since 1970.
     """
-    query = select(Feedback).where(Feedback.created_at >= since).order_by(Feedback.created_at.desc(), Feedback.id)
-    if not exported:
-        query = query.where(Feedback.exported_at.is_(None))
-    rows = list(session.scalars(query))
+    rows = list(session.scalars(select(Feedback).order_by(Feedback.created_at.desc(), Feedback.id)))
     sets = DisjointSets(len(rows))
     first: dict[str, int] = {}
     for number, row in enumerate(rows):
@@ -169,7 +172,11 @@ def groups(session: Session, *, exported: bool = False, since: float = 0.0) -> l
     found: dict[int, list[Feedback]] = {}
     for number, row in enumerate(rows):
         found.setdefault(sets.find(number), []).append(row)
-    return [Group(tuple(each)) for each in found.values()]
+
+    def new(row: Feedback) -> bool:
+        return row.created_at >= since and (exported or row.exported_at is None)
+
+    return [Group(tuple(each)) for each in found.values() if any(map(new, each))]
 
 
 def texts_of(session: Session, rows: Sequence[Feedback]) -> dict[str, str]:
@@ -186,6 +193,14 @@ def record(row: Feedback, label: str, kind: str | None, text: str) -> dict[str, 
     """A labelled text, in the form that `python -m train.corpus add` files."""
     content = {"text": text, "label": label, "kind": kind, "lang": row.lang, "channel": row.channel}
     return {name: value for name, value in content.items() if value is not None}
+
+
+def mark_exported(session: Session, rows: Iterable[Feedback]) -> None:
+    """Note that these are with the corpus now, but for those whose reviewer has said something else since."""
+    now = time.time()
+    for row in rows:
+        same = (Feedback.id == row.id, Feedback.created_at == row.created_at)
+        session.execute(update(Feedback).where(*same).values(exported_at=now))
 
 
 def _parts(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:

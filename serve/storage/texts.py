@@ -3,6 +3,7 @@ message by its id can be learned from. They are masked unless that is switched o
 at any time by their digest.
 """
 
+import contextlib
 import logging
 import queue
 import threading
@@ -17,12 +18,13 @@ from ruthan.masking import mask
 from serve.engine.answer import digest_of
 from serve.problems import Problem
 from serve.settings import Settings
-from serve.storage.database import Database
+from serve.storage.database import Database, changed
 from serve.storage.tables import Feedback, StoredText
 from serve.telemetry.metrics import Metrics
 
 WAITING = 10_000  # texts that may wait to be written; beyond, they are dropped and counted: scanning never waits
 TOGETHER = 200  # texts that are written in one transaction
+SETTLE_SECONDS = 10.0  # that an erasure, or the end, waits for what is to be written before it
 DAY = 86_400.0
 
 _log = logging.getLogger(__name__)
@@ -33,7 +35,9 @@ class TextStore:
 
     def __init__(self, settings: Settings, database: Database, metrics: Metrics) -> None:
         self._settings, self._database, self._metrics = settings, database, metrics
-        self._queue: queue.Queue[tuple[str, str | None] | None] = queue.Queue(WAITING)
+        # An event is set when all before it has been written.
+        self._queue: queue.Queue[tuple[str, str | None] | threading.Event] = queue.Queue(WAITING)
+        self._ending = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -45,8 +49,10 @@ class TextStore:
     def stop(self) -> None:
         """Write what waits, and end."""
         if self._thread is not None:
-            self._queue.put(None)
-            self._thread.join()
+            self._ending = True
+            self._queue.put(threading.Event())
+            self._thread.join(SETTLE_SECONDS)
+            self._thread = None
 
     def keep(self, items: Iterable[tuple[str, str | None]]) -> None:
         """Have texts, each with its channel, written soon; returns at once, and does nothing unless they are kept."""
@@ -62,15 +68,19 @@ class TextStore:
             self._metrics.texts(0, dropped)
 
     def sweep(self, now: float | None = None) -> int:
-        """Erase the texts whose days are over, those of feedback too; how many.
+        """Erase the texts whose days are over, those of feedback and its comments too; how many texts.
 
         :raises Problem: the database is away.
         """
         before = (now or time.time()) - self._settings.retention_days * DAY
         with self._database.session() as session:
-            gone = session.execute(delete(StoredText).where(StoredText.created_at < before)).rowcount
-            of_feedback = update(Feedback).where(Feedback.created_at < before, Feedback.text.is_not(None))
-            return gone + session.execute(of_feedback.values(text=None)).rowcount
+            gone = changed(session, delete(StoredText).where(StoredText.created_at < before))
+            over = update(Feedback).where(Feedback.created_at < before)
+            gone += changed(session, over.where(Feedback.text.is_not(None)).values(text=None))
+            gone_comments = changed(session, over.where(Feedback.comment.is_not(None)).values(comment=None))
+        if gone or gone_comments:
+            self._database.scrub()
+        return gone
 
     def erase(self, name: str) -> int:
         """Erase a text by its SHA-256, or by the id of its message, wherever it is kept; how many there were.
@@ -79,23 +89,37 @@ class TextStore:
 
         :raises Problem: the database is away.
         """
+        self._settle()
         with self._database.session() as session:
-            return erase(session, name)
+            gone = erase(session, name)
+        self._database.scrub()
+        return gone
+
+    def _settle(self) -> None:
+        """Wait until what was given before has been written, so that it can be erased."""
+        if self._thread is not None:
+            written = threading.Event()
+            with contextlib.suppress(queue.Full):
+                self._queue.put(written, timeout=SETTLE_SECONDS)
+                written.wait(SETTLE_SECONDS)
 
     def _write(self) -> None:
-        ending = False
-        while not ending:
+        while not (self._ending and self._queue.empty()):
             first = self._queue.get()
             some = [first] + [self._queue.get_nowait() for _ in range(min(TOGETHER, self._queue.qsize()))]
-            ending = None in some
-            texts = [each for each in some if each is not None]
+            texts = [each for each in some if not isinstance(each, threading.Event)]
             try:
                 with self._database.session() as session:
                     add(session, texts, self._settings.mask_stored_text)
                 self._metrics.texts(len(texts), 0)
-            except Problem as problem:
+            except Exception as error:  # the next ones may be kept; what is said may quote these
                 self._metrics.texts(0, len(texts))
-                _log.warning("texts were not kept: %s", problem.kind)
+                _log.warning(
+                    "texts were not kept: %s", error.kind if isinstance(error, Problem) else type(error).__name__
+                )
+            for each in some:
+                if isinstance(each, threading.Event):
+                    each.set()
 
 
 def add(session: Session, texts: Iterable[tuple[str, str | None]], masked: bool) -> None:
@@ -122,9 +146,9 @@ def erase(session: Session, name: str) -> int:
     """See `TextStore.erase`."""
     whole = len(name) == 64
     stored = StoredText.digest == name if whole else StoredText.message_id == name
-    gone = session.execute(delete(StoredText).where(stored)).rowcount
+    gone = changed(session, delete(StoredText).where(stored))
     same = or_(Feedback.text_digest == name, Feedback.message_id == name[:16] if whole else Feedback.message_id == name)
-    texts = session.execute(update(Feedback).where(same, Feedback.text.is_not(None)).values(text=None)).rowcount
+    texts = changed(session, update(Feedback).where(same, Feedback.text.is_not(None)).values(text=None))
     session.execute(update(Feedback).where(same).values(comment=None, template=None, near_keys=None))
     return gone + texts
 

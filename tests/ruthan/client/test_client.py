@@ -296,6 +296,12 @@ def test_keys_do_not_follow_a_redirect(script: Any, do: Any) -> None:
     assert len(script.requests) == 1
 
 
+def test_a_reply_that_is_not_packed_as_it_says_is_an_error_of_ours(script: Any, do: Any) -> None:
+    script.answers(b"no gzip", headers={"Content-Encoding": "gzip"})
+    with pytest.raises(errors.UnreachableError, match="DecodingError"):
+        do(script.url, scan, retries=0)
+
+
 @pytest.mark.parametrize("status", [418, 520, 599])
 def test_a_status_without_a_reason_is_an_error_of_ours(script: Any, do: Any, status: int) -> None:
     script.answers("<html>a page of something between</html>", status)
@@ -394,9 +400,9 @@ def test_an_open_file_is_sent_from_where_it_stands(script: Any, do: Any) -> None
     file = io.BytesIO(b"skip0123")
     file.seek(4)
     script.answers("", 502).answers(JOB, 202)
-    do(script.url, lambda client: client.submit(file, name="a.txt", idempotency_key="mine"))
+    do(script.url, lambda client: client.submit(file, name="a.txt", idempotency_key="แชท\n1"))
     assert [request.body for request in script.requests] == [b"0123"] * 2
-    assert script.requests[1].headers["idempotency-key"] == "mine"
+    assert script.requests[1].headers["idempotency-key"] == "%E0%B9%81%E0%B8%8A%E0%B8%97%0A1"
 
 
 def test_what_can_be_read_only_once_is_not_sent_twice(script: Any, do: Any) -> None:

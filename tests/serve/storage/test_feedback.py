@@ -69,7 +69,7 @@ def test_feedback_on_near_duplicates_belongs_together_and_conflicts_are_seen(
     second = add(database, settings, text=NEAR)
     assert (second.near, second.conflict) == (1, False)
     add(database, settings, text=REWORDED, owner="k2", label="benign", kind="marketing")
-    add(database, settings, text=CHAT, owner="k2", label="benign", kind="conversation")
+    add(database, settings, text=CHAT, owner="k2", label="benign", kind="personal")
     with database.session() as session:
         found = feedback.groups(session)
     assert [len(group.rows) for group in found] == [1, 3]
@@ -147,10 +147,10 @@ def test_channels_and_languages_are_those_of_the_corpus() -> None:
 
 
 def test_a_record_has_what_the_corpus_needs(database: Database, settings: Settings) -> None:
-    kept = add(database, settings, text=CHAT, label="benign", kind="conversation", channel="chat")
-    assert json.loads(json.dumps(feedback.record(kept.row, "benign", "conversation", CHAT))) == {
+    kept = add(database, settings, text=CHAT, label="benign", kind="personal", channel="chat")
+    assert json.loads(json.dumps(feedback.record(kept.row, "benign", "personal", CHAT))) == {
         "text": CHAT,
         "label": "benign",
-        "kind": "conversation",
+        "kind": "personal",
         "channel": "chat",
     }
