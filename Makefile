@@ -60,4 +60,4 @@ clean: ## remove the environment and what tools left behind
 	@echo "installing ruthan[train]; this takes a minute" && $(PIP) --editable '.[train]' && touch $@
 
 .venv/dev: .venv/serve .venv/train
-	@echo "installing ruthan[dev]" && $(PIP) --editable '.[dumps,cluster,client,serve,postgres,tracing,train,dev]' && touch $@
+	@echo "installing ruthan[dev]" && $(PIP) --editable '.[dumps,cluster,client,serve,postgres,redis,tracing,train,dev]' && touch $@

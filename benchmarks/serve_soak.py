@@ -8,6 +8,7 @@ minute. The first quarter of the time fills the caches; growth is counted from t
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -64,10 +65,8 @@ class Work:
         return (await self.client.post("/v1/feedback", json=given)).status_code
 
     async def leave(self) -> int:
-        try:
+        with contextlib.suppress(httpx.TimeoutException):
             await self.client.post("/v1/scan/batch", json={"messages": [self.text()] * 4}, timeout=0.01)
-        except httpx.TimeoutException:
-            pass
         return 0
 
     async def refuse(self) -> int:

@@ -46,7 +46,8 @@ _bearer = HTTPBearer(
 class Caller:
     """Who calls.
 
-    :param owner: what belongs to the caller is kept under this: the key's id, or `OPEN` for all who need none.
+    :param owner: what belongs to the caller is kept under this: the key's id, or that of the key in whose place it was
+        made; `OPEN` for all who need none.
     :param key: the key's id.
     :param rate: messages a minute, if the key has a limit of its own.
     :param place: the address, an IPv6 one shortened to its network, to count by; never kept or logged.
@@ -83,7 +84,7 @@ class Access:
 
         :raises Problem: `key-missing`, `key-unknown`, `rate-limited` after many wrong keys, `storage-unavailable`.
         """
-        place = _place(request.client.host if request.client else "")
+        place = place_of(request.client.host if request.client else "")
         if key is None:
             if not await self._open():
                 raise Problem("key-missing", "send the header Authorization: Bearer with your API key")
@@ -93,7 +94,7 @@ class Access:
         if row is None or not keys.valid(row):
             self._count("failures", self._settings.failures_per_address, place)
             raise Problem("key-unknown", "this key is unknown, expired or revoked; ask the operator for another")
-        return Caller(row.id, row.id, frozenset(row.scopes.split()), row.rate, place)
+        return Caller(row.owner, row.id, frozenset(row.scopes.split()), row.rate, place)
 
     def spend(self, caller: Caller, messages: int = 1) -> None:
         """Count messages against what a caller may send.
@@ -104,7 +105,7 @@ class Access:
             self._count("address", self._settings.rate_per_address, caller.place, messages)
         else:
             rate = self._settings.rate_per_key if caller.rate is None else caller.rate
-            self._count("key", rate, caller.key, messages)
+            self._count("key", rate, caller.owner, messages)
 
     def _count(self, what: str, rate: int, who: str, cost: int = 1, *, look: bool = False) -> None:
         """:param look: only see whether it could be counted."""
@@ -237,7 +238,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _place(host: str) -> str:
+def place_of(host: str) -> str:
+    """An address to count by: an IPv6 one stands for its network."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

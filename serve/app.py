@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -15,6 +16,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from uvicorn.config import STARTUP_FAILURE
 
 from ruthan import __version__
@@ -38,6 +40,8 @@ from serve.telemetry.metrics import Metrics
 
 LOOK_SECONDS = 5.0  # between two looks at what other workers did, and at the database
 SWEEP_SECONDS = 3_600.0  # between two erasures of what is past its days
+
+_ROUTERS = (scan.router, model.router, feedback.router, texts.router, jobs.router, health.router)
 
 DESCRIPTION = """รู้ทัน: says which messages are scams or trafficking recruitment, of what kind, how sure it is, and why.
 
@@ -95,7 +99,7 @@ def create_app(settings: Settings, service: Service) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.service = service
-    for router in (scan.router, model.router, feedback.router, texts.router, jobs.router, health.router):
+    for router in _ROUTERS:
         app.include_router(router)
     health.add_metrics(app, settings)
     if settings.line_channel_secret is not None:
@@ -179,9 +183,16 @@ async def _failed(request: Request, error: Exception) -> Response:
         problem = problems.of_status(error.status_code, told or str(error.detail))
     request.app.state.service.metrics.rejected(problem.kind)
     answer = problems.reply(problem, request.state.request_id)
-    for name, value in ((getattr(error, "headers", None) or {}) if not isinstance(error, Problem) else {}).items():
-        answer.headers.setdefault(name, value)  # as Allow
+    if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
     return answer
+
+
+def _methods(request: Request) -> set[str]:
+    """What the path of a request takes; the framework names those of its first route only."""
+    routes = [route for router in (*_ROUTERS, request.app) for route in router.routes if isinstance(route, Route)]
+    same = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return {method for route in same for method in route.methods or ()}
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -221,8 +232,22 @@ def _document(app: FastAPI) -> dict[str, Any]:
             title=app.title, version=app.version, description=app.description, routes=app.routes, tags=_TAGS
         )
         document["components"]["schemas"]["Problem"] = problems.SCHEMA
+        _fit(document, app.state.service.settings)
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _fit(document: dict[str, Any], settings: Settings) -> None:
+    """Say what the settings allow, and that a parameter which is left out is no null."""
+    for operation in (each for methods in document["paths"].values() for each in methods.values()):
+        for parameter in operation.get("parameters", ()):
+            kinds = [each for each in parameter["schema"].pop("anyOf", ()) if each != {"type": "null"}]
+            for kind in kinds:
+                parameter["schema"] |= kind
+    schemas = document["components"]["schemas"]
+    schemas["ScanRequest"]["properties"]["text"]["maxLength"] = settings.max_text_length
+    schemas["FeedbackRequest"]["properties"]["text"]["maxLength"] = settings.max_text_length
+    schemas["BatchRequest"]["properties"]["messages"]["maxItems"] = settings.max_batch
 
 
 _TAGS = [

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+LONGEST_CHANNEL = 100  # code points of a channel's name
 _EXAMPLE = "คุณได้รับสิทธิ์กู้ 50,000 บาท ไม่เช็คบูโร แอดไลน์ @quickcash"
 
 
@@ -16,7 +17,13 @@ class ScanRequest(BaseModel):
     text: Annotated[Any, WithJsonSchema({"type": "string", "description": "the message as received"})]
     channel: Annotated[
         Any,
-        WithJsonSchema({"type": "string", "description": "where it came by, such as sms: policies may name channels"}),
+        WithJsonSchema(
+            {
+                "type": ["string", "null"],
+                "maxLength": LONGEST_CHANNEL,
+                "description": "where it came by, such as sms: policies may name channels",
+            }
+        ),
     ] = None
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich import box
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from ruthan.batch.table import printable
@@ -18,6 +18,7 @@ from serve.settings import Settings, read_settings
 from serve.storage import migrate
 from serve.storage.database import Database
 
+WHOLE = {"id", "key", "message"}  # columns that are of use only if nothing is cut off
 LONGEST_SPAN = 100_000  # days, or hours: more than anybody means
 
 
@@ -72,7 +73,7 @@ def span(text: str) -> float:
 
 def show(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table; what comes from outside is text, and neither markup nor orders to the terminal."""
-    table = Table(*columns, box=box.SIMPLE_HEAD)
+    table = Table(*(Column(name, no_wrap=name in WHOLE, overflow="fold") for name in columns), box=box.SIMPLE_HEAD)
     for row in rows:
         table.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
     output().print(table)

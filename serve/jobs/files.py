@@ -6,15 +6,19 @@ import re
 import shutil
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from starlette.concurrency import run_in_threadpool
 
 from serve.problems import Problem
 
 NAME_BYTES = 150  # of a file's name; the longest that file systems take is 255
+RESERVE = 64 << 20  # bytes of the disk that dumps leave to the database and to results
 DAY = 86_400.0
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f/\\:*?\"<>|\ud800-\udfff\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+_ENDING = re.compile(r"(\.[A-Za-z0-9]{1,10}){1,2}$")  # two, as in .jsonl.gz
 
 
 class JobFiles:
@@ -51,8 +55,8 @@ class JobFiles:
                 async for chunk in chunks:
                     if chunk:
                         size += len(chunk)
-                        await run_in_threadpool(file.write, chunk)
-                await run_in_threadpool(_durable, file.fileno(), self.upload(number))
+                        await run_in_threadpool(self._append, file, chunk)
+                await run_in_threadpool(_durable, file, self.upload(number))
         except OSError as error:
             self.erase(number)
             if error.errno in _FULL:
@@ -71,16 +75,28 @@ class JobFiles:
         """Erase all files of a job."""
         shutil.rmtree(self.folder(number), ignore_errors=True)
 
+    def dumps(self) -> list[str]:
+        """Jobs whose dumps lie here."""
+        return [number for number in self._numbers() if self.present(number)]
+
     def left_over(self, now: float | None = None) -> list[str]:
         """Folders in which nothing was written for a day: a job's, or an upload's that broke off with the process."""
-        if not self.root.is_dir():
-            return []
         before = (now or time.time()) - DAY
-        return [each.name for each in self.root.iterdir() if each.is_dir() and _newest(each) < before]
+        return [number for number in self._numbers() if _newest(self.folder(number)) < before]
+
+    def _numbers(self) -> list[str]:
+        with suppress(FileNotFoundError):
+            return os.listdir(self.root)
+        return []
 
     def _make(self, number: str) -> None:
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.upload(number).mkdir(parents=True)
+
+    def _append(self, file: BinaryIO, chunk: bytes) -> None:
+        file.write(chunk)
+        if shutil.disk_usage(self.root).free < RESERVE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def safe_name(name: str) -> str:
@@ -90,21 +106,19 @@ def safe_name(name: str) -> str:
     'แชท.txt'
     """
     bare = _NO_NAME.sub("_", re.split(r"[/\\]", name)[-1]).strip(" .-_~")
-    stem, dot, ending = bare.rpartition(".")
-    if not dot:
-        stem, ending = bare, ""
-    ending = ending[:20]
-    room = NAME_BYTES - len(ending.encode()) - 1
-    stem = stem.encode()[:room].decode("utf-8", "ignore")
-    return f"{stem}.{ending}" if stem and ending else stem or "dump"
+    found = _ENDING.search(bare)
+    ending = found[0] if found else ""
+    stem = bare.removesuffix(ending).encode()[: NAME_BYTES - len(ending)].decode("utf-8", "ignore")
+    return stem + ending if stem else ending.lstrip(".") or "dump"
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def _durable(file: int, folder: Path) -> None:
-    os.fsync(file)
-    for each in (folder, folder.parent, folder.parent.parent):
+def _durable(file: BinaryIO, folder: Path) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+    for each in (folder, *folder.parents[:3]):
         handle = os.open(each, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -113,4 +127,8 @@ def _durable(file: int, folder: Path) -> None:
 
 
 def _newest(folder: Path) -> float:
-    return max((each.stat().st_mtime for each in (folder, *folder.rglob("*")) if each.exists()), default=0.0)
+    """When something was last written in it; now, if it is just being erased."""
+    try:
+        return max(each.stat().st_mtime for each in (folder, *folder.rglob("*")))
+    except OSError:
+        return time.time()

@@ -10,12 +10,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from uuid import uuid4
+
+from sqlalchemy.orm import Session
 
 from serve.engine.models import Models
 from serve.jobs.files import DAY, JobFiles
+from serve.jobs.processes import environment
+from serve.jobs.results import Conversions
 from serve.jobs.work import Order
 from serve.problems import Problem
 from serve.settings import Settings
@@ -26,8 +31,11 @@ from serve.telemetry.metrics import Metrics
 
 LOOK_SECONDS = 1.0  # between two looks for a job that another worker was given
 RENEW_SECONDS = 5.0  # between two renewals of a lease, while nothing else is to be told
+TELL_SECONDS = 0.5  # between two notes of how far a job is
+SILENT_SECONDS = 3_600.0  # in which a process neither reads nor finds anything: a dump was made to keep it busy
 STOP_SECONDS = 10.0  # for a process to end when it is told to
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -37,6 +45,7 @@ class Runner:
     def __init__(self, settings: Settings, database: Database, metrics: Metrics, models: Models) -> None:
         self._settings, self._database, self._metrics, self._models = settings, database, metrics, models
         self.files = JobFiles(settings.data_dir)
+        self.conversions = Conversions()
         self._stopping = threading.Event()
         self._given = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -68,15 +77,19 @@ class Runner:
         before = (now or time.time()) - self._settings.job_retention_days * DAY
         with self._database.session() as session:
             numbers = jobs.expired(session, before)
+            jobs.abandon(session, before)
         for number in numbers:
             self.files.erase(number)
             with self._database.session() as session:
                 jobs.remove(session, number)
-        left = self.files.left_over(now)
+        left, dumps = self.files.left_over(now), self.files.dumps()
         with self._database.session() as session:
             known = jobs.existing(session, left)
+            over = jobs.over(session, dumps)  # whose worker was killed between the end and the erasure
         for number in set(left) - known:
             self.files.erase(number)
+        for number in over:
+            self.files.drop_upload(number)
         return len(numbers)
 
     def _take_jobs(self, name: str) -> None:
@@ -90,28 +103,28 @@ class Runner:
                 if job is not None:
                     self._ended(job.id, job.state)
                     continue
-            except Problem as problem:  # the database is away: its lease runs out, and the job is taken again
+            except Problem as problem:  # the lease runs out, and the job is taken again
                 _log.warning("jobs wait: %s", problem.kind)
             except Exception as error:
                 _log.error("a job was left", extra={"error": type(error).__name__})
-                time.sleep(LOOK_SECONDS)
             self._given.wait(LOOK_SECONDS)
             self._given.clear()
 
     def _run(self, job: Job, name: str) -> None:
         self._metrics.job("running")
+        order = json.dumps(asdict(self._order(job))).encode()
         process = subprocess.Popen(
             [sys.executable, "-m", "serve.jobs.work"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # a library's words may quote a message
-            env=_environment(),
+            env=environment(),
         )
         assert process.stdin is not None
         assert process.stdout is not None
         try:
             with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(json.dumps(asdict(self._order(job))).encode())
+                process.stdin.write(order)
                 process.stdin.close()
             last = self._follow(job, name, process.stdout)
         finally:
@@ -119,15 +132,13 @@ class Runner:
             process.stdout.close()
         if last is None:
             self._not_ours(job.id)
-        elif self._stopping.is_set() and "error" not in last:
-            with self._database.session() as session:
-                jobs.give_back(session, job.id, name, counted=False)
-        elif "error" not in last:
-            _log.warning("a job broke off", extra={"job": job.id, "why": last.get("broke_off", process.returncode)})
-            with self._database.session() as session:
-                jobs.give_back(session, job.id, name, counted=True)
-        else:
+        elif "error" in last:
             self._finish(job.id, name, last)
+        elif self._stopping.is_set() or "in_use" in last:
+            if not self._surely(lambda session: jobs.give_back(session, job.id, name)):
+                self._not_ours(job.id)
+        else:
+            self._broke_off(job, name, last, process.returncode)
 
     def _order(self, job: Job) -> Order:
         loaded, options = self._models.current, job.options
@@ -145,84 +156,95 @@ class Runner:
         )
 
     def _follow(self, job: Job, name: str, output: IO[bytes]) -> dict[str, Any] | None:
-        """Pass on how far a process is, until it ends; its last words. None if the job was taken back meanwhile.
+        """Pass on how far a process is, until it ends; its last words. None if the job is not ours any more.
 
-        While the database is away the process goes on, as long as the lease lasts.
-
-        :raises Problem: it was away for longer.
+        While the database is away the process goes on: nobody else can take the job then.
         """
         last: dict[str, Any] = {}
-        buffer, renewed = b"", time.monotonic()
+        buffer, told, heard = b"", 0.0, time.monotonic()
         with selectors.DefaultSelector() as selector:
             selector.register(output, selectors.EVENT_READ)
             while not self._stopping.is_set():
-                if selector.select(0.5):
+                news = bool(selector.select(TELL_SECONDS))
+                now = time.monotonic()
+                if news:
                     data = os.read(output.fileno(), 65_536)
                     if not data:
                         return last
+                    heard = now
                     *lines, buffer = (buffer + data).split(b"\n")
                     if lines:
                         last = json.loads(lines[-1])
-                    if "error" in last:
+                    if last.keys() & {"error", "broke_off", "in_use"}:
                         return last
-                elif time.monotonic() - renewed < RENEW_SECONDS:
-                    continue
-                if time.monotonic() - renewed >= 0.5:
-                    try:
+                elif now - heard > SILENT_SECONDS:
+                    return {**last, "error": "nothing was found in it for an hour; send it in parts"}
+                if now - told >= (TELL_SECONDS if news else RENEW_SECONDS):
+                    with contextlib.suppress(Problem):
                         if not self._report(job.id, name, last):
                             return None
-                        renewed = time.monotonic()
-                    except Problem:
-                        if time.monotonic() - renewed > jobs.LEASE_SECONDS - RENEW_SECONDS:
-                            raise
-                        time.sleep(0.5)
+                        told = now
         return last
 
     def _report(self, number: str, name: str, last: dict[str, Any]) -> bool:
         """Whether the job is still ours."""
-        progress = {key: value for key, value in last.items() if key not in ("bytes_read", "error", "broke_off")}
         with self._database.session() as session:
-            return jobs.report(session, number, name, last.get("bytes_read", 0), progress)
+            return jobs.report(session, number, name, last.get("bytes_read", 0), _progress(last))
 
     def _finish(self, number: str, name: str, last: dict[str, Any]) -> None:
-        if not self._report(number, name, last):
+        def finish(session: Session) -> bool:
+            ours = jobs.report(session, number, name, last.get("bytes_read", 0), _progress(last))
+            return ours and jobs.finish(session, number, name, last["error"])
+
+        if self._surely(finish):
+            self._ended(number, "done" if last["error"] is None else "failed")
+        else:
             self._not_ours(number)
-            return
-        with self._database.session() as session:
-            jobs.finish(session, number, name, last["error"])
-        self.files.drop_upload(number)
-        self._ended(number, "done" if last["error"] is None else "failed")
+
+    def _broke_off(self, job: Job, name: str, last: dict[str, Any], code: int) -> None:
+        _log.warning("a job broke off", extra={"job": job.id, "at": last.get("at"), "code": code})
+        why = last.get("broke_off", "the process that read it ended; is the dump damaged?")
+        if not self._surely(lambda session: jobs.break_off(session, job.id, name, job.attempts, why)):
+            self._not_ours(job.id)
+        elif job.attempts >= jobs.ATTEMPTS:
+            self._ended(job.id, "failed")
+
+    def _surely(self, work: Callable[[Session], T]) -> T:
+        """Do it, in a transaction, as soon as the database is there.
+
+        :raises Problem: it was not, and the service stops.
+        """
+        while True:
+            try:
+                with self._database.session() as session:
+                    return work(session)
+            except Problem:
+                if self._stopping.wait(LOOK_SECONDS):
+                    raise
 
     def _not_ours(self, number: str) -> None:
-        """The job was taken back by its owner, or, after the database had been away, is run by another."""
-        with self._database.session() as session:
+        """The job was taken back by its owner, or is run by another."""
+
+        def forget(session: Session) -> bool:
             row = session.get(Job, number)
             gone = row is None or row.state == "cancelled"
             if row is not None and gone:
                 session.delete(row)
-        if gone:
+            return gone
+
+        if self._surely(forget):
             self.files.erase(number)
 
     def _ended(self, number: str, state: str) -> None:
+        self.files.drop_upload(number)
         self._metrics.job(state)
         _log.info("job %s", state, extra={"job": number})
 
 
-def _environment() -> dict[str, str]:
-    """What the process needs of ours: no secret is among it."""
-    kept = (
-        "PATH",
-        "PYTHONPATH",
-        "VIRTUAL_ENV",
-        "LANG",
-        "LC_ALL",
-        "LC_CTYPE",
-        "HOME",
-        "TMPDIR",
-        "TZ",
-        "LD_LIBRARY_PATH",
-    )
-    return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONSAFEPATH": "1"}
+def _progress(last: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: last[key] for key in ("messages", "notices", "unreadable", "actions", "labels", "files") if key in last
+    }
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

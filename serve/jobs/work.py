@@ -1,31 +1,38 @@
 """Scan the dump of a job, in a process of its own: one that a hostile dump brings down takes nobody along.
 
-python -m serve.jobs.work < job.json
+python -m serve.jobs.work < order.json
 
-Reads what to do from standard input, and says how far it is on standard output, one JSON object a line; the last one
-has `error`, null if all went well. Runs behind the requests (nice), and ends when its parent is gone.
+Reads what to do from standard input, and says how far it is on standard output, one JSON object a line. The last one
+has `error`, null if all went well and else what is wrong with the dump; or `broke_off`, if something else went wrong
+and it is worth another try; or `in_use`, if another process is at the same job.
 """
 
+import fcntl
 import json
 import os
 import sys
-import threading
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from ruthan.batch.results import ResultsError
 from ruthan.batch.run import Job, Watch, run
 from ruthan.batch.scan import Scanned
 from ruthan.dumps.reading import Opened
 from ruthan.dumps.rows import Unreadable
-from ruthan.errors import RuthanError
+from ruthan.errors import DumpError
 from ruthan.scanner import Scanner
+from serve.jobs.processes import set_bounds
 
 REPORT_SECONDS = 0.5
-NICENESS = 10
+LOCK = "in-use"
+LOCK_SECONDS = 15.0  # for another process, which should be at its end, to let go
+FILES = 20  # that are named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +68,17 @@ class Progress:
     files: list[str] = field(default_factory=list)
 
 
-class _Reporter:
-    def __init__(self) -> None:
+class Reporter:
+    """Tells the parent how far the work is, not too often."""
+
+    def __init__(self, out: TextIO) -> None:
         self.progress = Progress()
+        self._out = out
         self._told = 0.0
 
     def opened(self, file: Opened) -> None:
-        if len(self.progress.files) < 20:
-            self.progress.files.append(f"{file.file}: {file.because}"[:300])
+        if len(self.progress.files) < FILES:
+            self.progress.files.append(_plain(f"{file.file}: {file.because}")[:300])
         self.tell()
 
     def bytes_read(self, size: int) -> None:
@@ -81,53 +91,90 @@ class _Reporter:
         self.progress.labels[scanned.row["label"]] += 1
         self.tell()
 
-    def unreadable(self, row: Unreadable) -> None:
+    def unreadable(self, _: Unreadable) -> None:
         self.progress.unreadable += 1
         self.tell()
 
     def tell(self, **more: Any) -> None:
         if more or time.monotonic() - self._told > REPORT_SECONDS:
             self._told = time.monotonic()
-            print(json.dumps({**vars(self.progress), **more}), flush=True)  # noqa: T201  # to the parent
+            print(json.dumps({**vars(self.progress), **more}), file=self._out, flush=True)
 
 
-def work(order: Order) -> None:
+def work(order: Order, reporter: Reporter) -> None:
     """Carry out an order, telling how far it is."""
-    os.chdir(order.upload)
-    reporter = _Reporter()
-    job = Job(
-        paths=[order.name],
-        column=order.column,
-        form=order.format,
-        out=Path(order.results),
-        with_text=order.with_text,
-    )
+    os.chdir(order.upload)  # so that the dump has no other name than the caller's
+    results = Path(order.results)
     try:
-        scanner = Scanner(Path(order.model), Path(order.policy), order.threads, mask=order.mask)
-        watch = Watch(reporter.opened, reporter.bytes_read, reporter.scanned, reporter.unreadable)
-        outcome = run(scanner, job, watch)
-    except RuthanError as error:
-        reporter.tell(error=str(error))
+        with _alone(results.parent):
+            scanner = Scanner(Path(order.model), Path(order.policy), order.threads, mask=order.mask)
+            watch = Watch(reporter.opened, reporter.bytes_read, reporter.scanned, reporter.unreadable)
+            job = Job(
+                paths=[order.name], column=order.column, form=order.format, out=results, with_text=order.with_text
+            )
+            reporter.progress.notices = run(scanner, job, watch).notices
+            _keep(results)
+    except BlockingIOError:
+        reporter.tell(in_use=True)
+    except DumpError as error:
+        reporter.tell(error=_plain(str(error).replace("--text-column", "the parameter column")))
+    except MemoryError:
+        reporter.tell(error="it takes more memory than a job may have; send it in parts, or in another format")
+    except (ResultsError, OSError) as error:
+        reporter.tell(broke_off="its results cannot be written; is the disk full?", at=_place(error))
     else:
-        reporter.progress.notices = outcome.notices
         reporter.tell(error=None)
 
 
-def _end_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep another process away from the same job: one whose parent lost the lease, and has not noticed yet.
+
+    :raises BlockingIOError: it does not end.
+    """
+    end = time.monotonic() + LOCK_SECONDS
+    with (folder / LOCK).open("wb") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+        yield
+
+
+def _keep(folder: Path) -> None:
+    """Put the results on the disk for good: the dump is erased next."""
+    for path in (*folder.iterdir(), folder):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _plain(told: str) -> str:
+    """Fit for one line of a reply: what a dump calls its files may hold anything."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in told)
+
+
+def _place(error: BaseException) -> str:
+    """Where it happened, for the log; the words of an error may quote a message."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(last.filename).stem}:{last.lineno}"
 
 
 def main() -> int:
     """Read the order, and carry it out."""
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    os.nice(NICENESS)
+    set_bounds()
+    reporter = Reporter(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    os.dup2(2, 1)  # what libraries print is no report
     try:
-        work(Order(**json.load(sys.stdin)))
-    except Exception as error:  # its words may quote a message
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        print(json.dumps({"broke_off": f"{type(error).__name__} at {Path(last.filename).stem}:{last.lineno}"}))  # noqa: T201
+        work(Order(**json.load(sys.stdin)), reporter)
+    except Exception as error:
+        reporter.tell(broke_off="the process that read it failed; is the dump damaged?", at=_place(error))
         return 1
     return 0
 

@@ -17,6 +17,8 @@ from serve.storage.feedback import CHANNELS, LANGUAGES, Given, add
 
 router = APIRouter(tags=["feedback"])
 
+OTHER = "other"  # kind of a benign message
+
 
 @dataclass(frozen=True)
 class OneOf(GroupedMetadata):
@@ -51,6 +53,8 @@ AnyText = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string"
 class GivenVerdict(BaseModel):
     """What the service had said; whatever of it is known."""
 
+    model_config = ConfigDict(strict=True)
+
     risk: float | None = Field(default=None, ge=0, le=1)
     label: Label | None = None
     action: Literal["allow", "review", "block"] | None = None
@@ -63,9 +67,7 @@ class FeedbackRequest(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "anyOf": [{"required": ["text"]}, {"required": ["text_digest"]}, {"required": ["message_id"]}],
-            "if": {"properties": {"label": {"const": BENIGN}}},
-            "then": {"required": ["kind"]},
+            "oneOf": [{"required": ["text"]}, {"required": ["text_digest"]}, {"required": ["message_id"]}],
             "examples": [
                 {
                     "message_id": "6f1d0c9a3b5e7a42",
@@ -98,7 +100,7 @@ class FeedbackRequest(BaseModel):
     )
     verdict: GivenVerdict = Field(default_factory=GivenVerdict)
     label: Label = Field(description="the right class")
-    kind: KindOfBenign | None = Field(None, description="of a benign message: which kind it is")
+    kind: KindOfBenign | None = Field(None, description=f"of a benign message: which kind it is; {OTHER} if left out")
     lang: Language | None = None
     channel: Channel | None = None
     reviewer: str = Field(
@@ -134,14 +136,12 @@ async def feedback(
 ) -> FeedbackResponse:
     """Say what a verdict should have been. It is kept in quarantine, and a reviewer's last word on a message counts."""
     settings, sent = service.settings, body.model_fields_set
-    if body.label == BENIGN and body.kind is None:
-        raise Problem("bad-request", f"say of which kind the benign message is: {', '.join(default_taxonomy().kinds)}")
     if len(body.text) > settings.max_text_length:
         raise Problem("text-too-long", f"send a text of at most {settings.max_text_length:,} characters, or its digest")
     service.access.spend(caller)
     given = Given(
         label=body.label,
-        kind=body.kind if body.label == BENIGN else None,
+        kind=(body.kind or OTHER) if body.label == BENIGN else None,
         text=body.text if "text" in sent else None,
         text_digest=body.text_digest if "text_digest" in sent else None,
         message_id=body.message_id if "message_id" in sent else None,

@@ -13,14 +13,13 @@ from serve.access import Caller, needs
 from serve.engine.answer import Answer, Item
 from serve.middleware import GONE
 from serve.problems import Problem
-from serve.schemas import BatchRequest, BatchResponse, ItemError, ScanRequest, Verdict
+from serve.schemas import LONGEST_CHANNEL, BatchRequest, BatchResponse, ItemError, ScanRequest, Verdict
 from serve.service import Service, ServiceDep
 from serve.settings import Settings
 
 T = TypeVar("T")
 
 SCAN_HELP = 'send a JSON object with the message in "text", as in {"text": "สวัสดี"}'
-LONGEST_CHANNEL = 100  # code points of a channel's name
 EXPLAINED = 10  # times the cost of a message that is not explained, at most
 
 router = APIRouter(tags=["scan"])
@@ -31,7 +30,7 @@ Deadline = Annotated[
     float | None,
     Header(
         alias="X-Deadline-Seconds",
-        gt=0,
+        ge=0.1,
         le=3_600,
         description="seconds within which the caller needs the answer, if that is less than the service gives itself",
     ),

@@ -36,11 +36,13 @@ def create(
     scopes: Iterable[str],
     rate: int | None = None,
     expires_at: float | None = None,
+    owner: str | None = None,
 ) -> tuple[ApiKey, str]:
     """Make a key; the row, and the key itself, which cannot be had again.
 
     :param rate: messages a minute, None for what the settings say.
     :param expires_at: seconds since 1970.
+    :param owner: of a key that this one is made in place of.
     :raises ApiKeyError: a scope is unknown, or there is none.
     """
     wanted = [scope for scope in SCOPES if scope in set(scopes)]
@@ -59,6 +61,7 @@ def create(
         created_at=time.time(),
         expires_at=expires_at,
         revoked_at=None,
+        owner=owner or number,
     )
     session.add(row)
     return row, key
@@ -83,7 +86,7 @@ def revoke(session: Session, number: str) -> ApiKey:
 
 
 def rotate(session: Session, number: str, grace: float) -> tuple[ApiKey, str]:
-    """Make a key like another one, which ends after `grace` seconds.
+    """Make a key like another one, which ends after `grace` seconds. It has the other's jobs, feedback and rates.
 
     :raises ApiKeyError: there is no such key, or it is over.
     """
@@ -91,7 +94,7 @@ def rotate(session: Session, number: str, grace: float) -> tuple[ApiKey, str]:
     if not valid(old):
         raise ApiKeyError(f"the key {number} is over; make a new one")
     left = None if old.expires_at is None else time.time() + (old.expires_at - old.created_at)
-    new = create(session, old.name, old.scopes.split(), old.rate, left)
+    new = create(session, old.name, old.scopes.split(), old.rate, left, old.owner)
     old.expires_at = min(time.time() + grace, old.expires_at or float("inf"))
     return new
 

@@ -24,7 +24,7 @@ def upgrade(database: Database) -> None:
     try:
         with _alone(database) as connection:
             if _present(connection) != _newest():
-                command.upgrade(_config(connection), "head")
+                command.upgrade(config(connection), "head")
     except SQLAlchemyError as error:
         raise StorageError(f"cannot use the database: {_said(error)}") from None
     except Exception as error:
@@ -64,10 +64,11 @@ def _present(connection: Connection) -> str | None:
 
 
 def _newest() -> str | None:
-    return ScriptDirectory.from_config(_config()).get_current_head()
+    return ScriptDirectory.from_config(config()).get_current_head()
 
 
-def _config(connection: Connection | None = None) -> Config:
+def config(connection: Connection | None = None) -> Config:
+    """What Alembic's own commands need to know."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     config.attributes["connection"] = connection

@@ -36,6 +36,7 @@ class ApiKey(Table):
     created_at: Mapped[float]
     expires_at: Mapped[float | None]
     revoked_at: Mapped[float | None]
+    owner: Mapped[str] = mapped_column(String(16))  # id of the first key of those made in place of each other
 
 
 class Feedback(Table):
@@ -60,7 +61,7 @@ class Feedback(Table):
     channel: Mapped[str | None] = mapped_column(String(40))
     reviewer: Mapped[str] = mapped_column(String(100))
     comment: Mapped[str | None] = mapped_column(String(1000))  # masked
-    owner: Mapped[str] = mapped_column(String(64))  # key id, or `open`
+    owner: Mapped[str] = mapped_column(String(64))  # of a key, or `open`
     created_at: Mapped[float]
     exported_at: Mapped[float | None]
 
@@ -85,7 +86,7 @@ class Job(Table):
     __table_args__ = (UniqueConstraint("owner", "idempotency_key"), Index(None, "state", "created_at"))
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    owner: Mapped[str] = mapped_column(String(64))  # key id, or `open`
+    owner: Mapped[str] = mapped_column(String(64))  # of a key, or `open`
     idempotency_key: Mapped[str | None] = mapped_column(String(100))
     name: Mapped[str] = mapped_column(String(200))  # of the file, as the caller calls it
     options: Mapped[dict[str, Any]]  # format, column, mask, with_text
@@ -116,7 +117,7 @@ class ActiveModel(Table):
     policy: Mapped[str] = mapped_column(Text)
     generation: Mapped[int]  # grows with each change, so that every worker notices
     changed_at: Mapped[float]
-    changed_by: Mapped[str] = mapped_column(String(64))  # key id
+    changed_by: Mapped[str] = mapped_column(String(64))  # owner of a key
 
 
 class LineEvent(Table):

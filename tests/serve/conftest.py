@@ -60,11 +60,26 @@ class Postgres:
 
     def make(self, name: str) -> str:
         """The URL of a new, empty database."""
-        engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        engine.dispose()
+        self._say("postgres", f"CREATE DATABASE {name}")
         return self.url(name)
+
+    def empty(self) -> str:
+        """The URL of a database that is the same for all tests and has nothing in it; a new one each would be slow."""
+        self._say(
+            "postgres",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            "DROP SCHEMA public CASCADE",
+            "CREATE SCHEMA public",
+        )
+        return self.url("postgres")
+
+    def _say(self, name: str, *statements: str) -> None:
+        engine = create_engine(self.url(name), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            for statement in statements:
+                connection.execute(text(statement))
+        engine.dispose()
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._programs / program), *arguments]
@@ -97,16 +112,13 @@ def postgres() -> Iterator[Postgres]:
     server.close()
 
 
-_made = iter(range(1_000_000))
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database, of each kind in turn."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'test.sqlite'}"
     server: Postgres = request.getfixturevalue("postgres")
-    return server.make(f"test_{os.getpid()}_{next(_made)}")
+    return server.empty()
 
 
 @pytest.fixture

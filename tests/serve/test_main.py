@@ -166,7 +166,9 @@ def test_a_hang_up_reads_the_model_again_and_a_bad_one_changes_nothing(
 
 
 def workers_of(process: int) -> list[int]:
-    said = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(process)], capture_output=True, text=True).stdout
+    said = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process)], capture_output=True, text=True
+    ).stdout
     return [int(line.split()[0]) for line in said.splitlines() if "spawn_main" in line]
 
 

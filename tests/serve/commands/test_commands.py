@@ -77,6 +77,26 @@ def test_what_cannot_be_done_is_one_line(command: Command, arguments: tuple[str,
     assert said.startswith("ruthan-serve: ")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("keys", "create", "x", "--rate", "-1"),
+        ("keys", "create", "x", "--expires", "-1"),
+        ("keys", "create", "x", "--expires", "inf"),
+        ("keys", "rotate", "x", "--grace", "nan"),
+        ("feedback", "list", "--top", "all"),
+        ("feedback", "list", "--since", "yesterday"),
+    ],
+)
+def test_numbers_that_cannot_be_meant_are_refused(
+    command: Command, arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command(*arguments)
+    assert ended.value.code == 2
+    assert f"{arguments[-1]!r}" in capsys.readouterr().err
+
+
 def test_the_database_is_brought_up_to_date(command: Command) -> None:
     assert "ruthan-serve database upgrade" in command("database", "check", code=2)
     assert "up to date" in command("database", "upgrade")
@@ -92,6 +112,44 @@ def test_feedback_is_listed_by_near_duplicates_with_its_conflicts(command: Comma
     assert re.search(r"2 +2 +benign 2 +(benign 1, loan 1|loan 1, benign 1) +\(conflict\)", listed)
     assert digest_of(CHAT)[:16] in listed
     assert digest_of(CHAT)[:16] not in command("feedback", "list", "--conflicts")
+
+
+def test_where_reviewers_disagree_it_is_shown_who_says_what_and_why(command: Command, database_url: str) -> None:
+    give(database_url, text=LURE, reviewer="ผู้ตรวจ-07", comment="ให้โอนค่าค้ำประกันก่อน โทร 081-234-5678")
+    give(database_url, text=NEAR, owner="k2", reviewer="a\x1b[2Jb", label="benign", kind="marketing")
+    listed = command("feedback", "list", "--conflicts")
+    lines = [" ".join(line.split()) for line in listed.splitlines()]
+    one, other = digest_of(LURE)[:16], digest_of(NEAR)[:16]
+    assert any(f"{one} k1 ผู้ตรวจ-07 benign loan ให้โอนค่าค้ำประกันก่อน โทร 081-xxx-x678" in line for line in lines)
+    assert any(re.search(rf"{other} k2 a.*b benign benign, marketing", line) for line in lines)
+    assert "\x1b" not in listed
+
+
+def test_who_contradicts_what_was_exported_is_left_out(command: Command, database_url: str, tmp_path: Path) -> None:
+    give(database_url, text=LURE, kept=True)
+    assert "1 labelled texts" in command("feedback", "export", str(tmp_path / "first.jsonl"))
+    give(database_url, text=NEAR, owner="k2", label="benign", kind="marketing", kept=True)
+    said = command("feedback", "export", str(tmp_path / "second.jsonl"))
+    assert "0 labelled texts" in said
+    assert "1 left out, reviewers disagree" in said
+    assert not (tmp_path / "second.jsonl").exists()
+
+
+def test_texts_that_the_corpus_could_not_take_do_not_spoil_an_export(
+    command: Command, database_url: str, tmp_path: Path
+) -> None:
+    from train.corpus.add import add
+
+    half = f"{CHAT} \ud83d\x00"
+    for text in (" ", "ก" * 20_001, half):
+        give(database_url, text_digest=digest_of(text), label="benign", kind="personal")
+    dump = tmp_path / "chats.jsonl"
+    dump.write_text("".join(json.dumps({"text": text}) + "\n" for text in (" ", "ก" * 20_001, half)), "utf-8")
+    out = tmp_path / "out.jsonl"
+    said = command("feedback", "export", str(out), "--texts", str(dump))
+    assert "1 labelled texts" in said
+    assert "2 left out, no text" in said
+    assert len(add(out, [], tmp_path / "corpus.jsonl", "hotline-2026").records) == 1
 
 
 def test_exported_feedback_is_filed_in_the_corpus(command: Command, database_url: str, tmp_path: Path) -> None:

@@ -44,7 +44,6 @@ def test_feedback_is_kept_and_answered(start: Start) -> None:
     [
         ({"label": "loan"}, "name the message"),
         ({"label": "nosuch", "text": "x"}, "field label: value error, one of trafficking"),
-        ({"label": "benign", "text": "x"}, "of which kind"),
         ({"label": "loan", "text": 5}, "field text"),
         ({"label": "loan", "text_digest": "XYZ"}, "field text_digest"),
         ({"label": "loan", "message_id": "0" * 15}, "field message_id"),
@@ -58,6 +57,24 @@ def test_feedback_that_cannot_be_taken_is_told_what_to_send(start: Start, given:
     reply = start().post("/v1/feedback", json=given)
     assert reply.status_code == 422
     assert told in reply.json()["detail"]
+
+
+def test_the_examples_of_the_document_are_taken(start: Start) -> None:
+    client = start()
+    examples = client.get("/openapi.json").json()["components"]["schemas"]["FeedbackRequest"]["examples"]
+    assert any("ก" <= letter <= "๛" for letter in str(examples))
+    assert [client.post("/v1/feedback", json=each).status_code for each in examples] == [201, 201]
+
+
+def test_one_key_cannot_flood_the_quarantine(start: Start, make_key: Callable[..., str]) -> None:
+    client = start(feedback_per_key=2)
+    service = client.app.state.service  # type: ignore[attr-defined]
+    one, other = ({"Authorization": f"Bearer {make_key(service, 'feedback')}"} for _ in range(2))
+    given = [{"message_id": f"{number:016x}", "label": "loan"} for number in range(3)]
+    replies = [client.post("/v1/feedback", json=each, headers=one) for each in given]
+    assert [reply.status_code for reply in replies] == [201, 201, 429]
+    assert 86_000 < int(replies[2].headers["retry-after"]) <= 86_400
+    assert client.post("/v1/feedback", json=given[2], headers=other).status_code == 201
 
 
 def test_half_an_emoji_can_be_reported(start: Start) -> None:

@@ -1,6 +1,8 @@
 import json
 import subprocess
 import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from serve.problems import Problem
 from serve.settings import Settings
 from serve.storage import feedback
 from serve.storage.database import Database
-from serve.storage.feedback import CHANNELS, LANGUAGES, Given
+from serve.storage.feedback import CHANNELS, LANGUAGES, LONGEST_TEXT, Given
 from serve.storage.tables import Feedback
 
 LURE = "คุณได้รับอนุมัติวงเงินกู้ 80,000 บาท ไม่เช็กบูโร โอนค่าค้ำประกัน 1,500 บาทก่อนรับเงิน แอดไลน์ @easyloan-th"
@@ -65,8 +67,8 @@ def test_the_last_word_of_a_reviewer_on_a_message_counts(database: Database, set
 def test_feedback_on_near_duplicates_belongs_together_and_conflicts_are_seen(
     database: Database, settings: Settings
 ) -> None:
-    add(database, settings, text=LURE)
-    second = add(database, settings, text=NEAR)
+    add(database, settings, text=LURE, reviewer="a")
+    second = add(database, settings, text=NEAR, reviewer="b")
     assert (second.near, second.conflict) == (1, False)
     add(database, settings, text=REWORDED, owner="k2", label="benign", kind="marketing")
     add(database, settings, text=CHAT, owner="k2", label="benign", kind="personal")
@@ -76,6 +78,38 @@ def test_feedback_on_near_duplicates_belongs_together_and_conflicts_are_seen(
     assert [group.conflict for group in found] == [False, True]
     assert found[1].decided() is None
     assert found[1].decided(majority=True) == ("loan", None)
+
+
+def test_a_majority_is_one_of_reviewers_however_many_messages_each_has_marked(
+    database: Database, settings: Settings
+) -> None:
+    for text in (LURE, NEAR, REWORDED):
+        add(database, settings, text=text)
+    add(database, settings, text=LURE, owner="k2", label="prize")
+    with database.session() as session:
+        [group] = feedback.groups(session)
+    assert group.labels == {("loan", None): 3, ("prize", None): 1}
+    assert group.decided(majority=True) is None
+
+
+def test_who_contradicts_what_was_exported_is_seen(database: Database, settings: Settings) -> None:
+    first = add(database, settings, text=LURE)
+    with database.session() as session:
+        feedback.mark_exported(session, [first.row])
+    with database.session() as session:
+        assert feedback.groups(session) == []
+    add(database, settings, text=LURE, owner="k2", label="benign", kind="marketing")
+    with database.session() as session:
+        [group] = feedback.groups(session)
+    assert group.conflict
+
+
+def test_what_a_reviewer_says_during_an_export_is_left_for_the_next(database: Database, settings: Settings) -> None:
+    read = rows(database) or [add(database, settings, text=LURE).row]
+    add(database, settings, text=LURE, label="prize")
+    with database.session() as session:
+        feedback.mark_exported(session, read)
+    assert [(row.label, row.exported_at) for row in rows(database)] == [("prize", None)]
 
 
 @pytest.mark.parametrize(
@@ -110,9 +144,32 @@ def test_one_owner_cannot_flood_the_quarantine(database: Database, settings: Set
     assert len(rows(database)) == 4
 
 
+def test_one_owner_cannot_flood_it_by_sending_at_once_either(database: Database, settings: Settings) -> None:
+    few = settings.model_copy(update={"feedback_per_key": 5})
+
+    def give(number: int) -> str:
+        try:
+            add(database, few, message_id=f"{number:016x}")
+        except Problem as problem:
+            return problem.kind
+        return "kept"
+
+    with ThreadPoolExecutor(8) as pool:
+        assert Counter(pool.map(give, range(20))) == {"kept": 5, "rate-limited": 15}
+
+
+def test_the_same_feedback_sent_at_once_is_one(database: Database, settings: Settings) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        kept = list(pool.map(lambda _: add(database, settings, text=LURE), range(16)))
+    assert Counter(each.replaced for each in kept) == {False: 1, True: 15}
+    assert len(rows(database)) == 1
+
+
 def test_half_characters_and_zero_bytes_can_be_given(database: Database, settings: Settings) -> None:
     storing = settings.model_copy(update={"store_text": True})
-    kept = add(database, storing, text="โอน\ud83dด่วน\x00", comment="\ud83d\x00")
+    names = {"reviewer": "ผู้ตรวจ\x00", "verdict": {"model": "\x00\ud83d"}}
+    kept = add(database, storing, text="โอน\ud83dด่วน\x00", comment="\ud83d\x00", **names)
+    assert add(database, storing, text="โอน\ud83dด่วน\x00", **names).replaced
     assert kept.row.message_id == digest_of("โอน\ud83dด่วน\x00")[:16]
     assert len(rows(database)) == 1
 
@@ -143,7 +200,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_channels_and_languages_are_those_of_the_corpus() -> None:
     from train.corpus import records
 
-    assert (CHANNELS, LANGUAGES) == (records.CHANNELS, records.LANGUAGES)
+    assert (CHANNELS, LANGUAGES, LONGEST_TEXT) == (records.CHANNELS, records.LANGUAGES, records.LONGEST_TEXT)
 
 
 def test_a_record_has_what_the_corpus_needs(database: Database, settings: Settings) -> None:

@@ -3,11 +3,12 @@ import sys
 from contextlib import closing
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
-from serve.storage import migrate
+from serve.storage import keys, migrate
 from serve.storage.database import Database, StorageError
 from serve.storage.tables import Table
 
@@ -21,6 +22,20 @@ def test_the_migrations_make_the_tables_as_they_are_written(database: Database) 
 def test_a_database_that_is_up_to_date_stays_as_it_is(database: Database) -> None:
     migrate.upgrade(database)
     migrate.check(database)
+
+
+def test_keys_of_the_first_version_are_their_own_owners(database_url: str) -> None:
+    with closing(Database(database_url)) as old:
+        with old.engine.begin() as connection:
+            command.upgrade(migrate.config(connection), "0001")
+            made = (
+                "INSERT INTO api_keys (id, name, digest, scopes, created_at) VALUES ('0a1b2c3d', 'x', '0', 'scan', 1)"
+            )
+            connection.execute(text(made))
+        migrate.upgrade(old)
+        migrate.check(old)
+        with old.session() as session:
+            assert [(key.id, key.owner, key.name) for key in keys.every(session)] == [("0a1b2c3d", "0a1b2c3d", "x")]
 
 
 def test_a_database_without_tables_is_told_what_to_run(database_url: str) -> None:

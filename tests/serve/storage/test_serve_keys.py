@@ -47,10 +47,11 @@ def test_a_rotated_key_is_like_the_old_one_which_goes_on_for_a_time(database: Da
         session.flush()
         new, new_key = keys.rotate(session, old.id, 3_600)
         assert new_key != old_key
-        assert (new.name, new.scopes, new.rate) == ("bank", "scan jobs", 9)
+        assert (new.name, new.scopes, new.rate, new.owner) == ("bank", "scan jobs", 9, old.id)
         assert keys.valid(old)
         assert not keys.valid(old, time.time() + 3_601)
         assert keys.valid(new, time.time() + 3_601)
+        assert keys.rotate(session, new.id, 3_600)[0].owner == old.id
         keys.revoke(session, old.id)
         with pytest.raises(ApiKeyError, match="is over"):
             keys.rotate(session, old.id, 1)

@@ -1,12 +1,11 @@
 import time
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from serve.engine.answer import digest_of
-from serve.problems import Problem
 from serve.settings import Settings
-from serve.storage import feedback
+from serve.storage import feedback, migrate
 from serve.storage.database import Database
 from serve.storage.feedback import Given
 from serve.storage.tables import Feedback, StoredText
@@ -71,39 +70,51 @@ def test_a_message_is_erased_wherever_it_is_kept(database: Database, settings: S
     assert row.label == "loan"
 
 
-def test_a_full_disk_is_a_problem_that_says_so(settings: Settings, tmp_path: object) -> None:
-    from serve.storage import migrate
+def test_a_text_that_still_waits_to_be_written_is_erased_too(database: Database, settings: Settings) -> None:
+    texts = TextStore(settings.model_copy(update={"store_text": True}), database, Metrics())
+    texts.start()
+    texts.keep((f"{LURE} {number}", None) for number in range(1_000))
+    assert texts.erase(digest_of(f"{LURE} 999")) == 1
+    texts.stop()
+    assert len(stored(database)) == 999
 
+
+def test_texts_go_on_being_kept_after_some_could_not(database: Database, settings: Settings) -> None:
+    metrics = Metrics()
+    texts = TextStore(settings.model_copy(update={"store_text": True}), database, metrics)
+    texts.start()
+    StoredText.metadata.tables["texts"].drop(database.engine)
+    texts.keep([("ประชุมพรุ่งนี้เก้าโมง", None)])
+    with pytest.raises(Exception, match=r"texts|nothing was kept"):
+        texts.erase("0" * 64)  # which waits for the writer
+    StoredText.metadata.tables["texts"].create(database.engine)
+    texts.keep([(LURE, None)])
+    texts.stop()
+    assert [row.digest for row in stored(database)] == [digest_of(LURE)]
+    counted = metrics.render()[0].decode()
+    assert 'ruthan_stored_texts_total{outcome="kept"} 1.0' in counted
+    assert 'ruthan_stored_texts_total{outcome="dropped"} 1.0' in counted
+
+
+def test_comments_do_not_outlive_texts(database: Database, settings: Settings) -> None:
+    with database.session() as session:
+        feedback.add(session, Given(label="loan", text=LURE, comment="ญาติของผู้เสียหาย", verdict={}), "k", settings)
+    texts = TextStore(settings, database, Metrics())
+    assert texts.sweep(time.time() + (settings.retention_days + 1) * DAY) == 0
+    with database.session() as session:
+        [row] = session.scalars(select(Feedback)).all()
+    assert (row.label, row.comment) == ("loan", None)
+
+
+def test_an_erased_text_is_in_no_file_any_more(settings: Settings) -> None:
     database = Database(settings.database)
     migrate.upgrade(database)
-    with database.engine.connect() as connection:
-        pages = connection.execute(text("PRAGMA page_count")).scalar_one()
-    from sqlalchemy import event
+    texts = store(database, settings.model_copy(update={"store_text": True}), LURE, "ถึงบ้านแล้วนะแม่")
 
-    event.listen(database.engine, "connect", lambda each, _: each.execute(f"PRAGMA max_page_count = {pages}"))
-    database.engine.dispose()
-    with pytest.raises(Problem) as problem, database.session() as session:
-        session.add(StoredText(digest="0" * 64, message_id="0" * 16, text="x" * 100_000, masked=True, created_at=1.0))
-    assert problem.value.kind == "storage-full"
-    assert database.reachable()
-    database.close()
+    def on_disk() -> bool:
+        return any("ค่าค้ำประกัน".encode() in path.read_bytes() for path in settings.data_dir.iterdir())
 
-
-def test_a_database_that_is_gone_is_a_problem_and_comes_back(postgres: object, settings: Settings) -> None:
-    from serve.storage import migrate
-
-    database = Database(postgres.make(f"gone_{time.time_ns()}"))  # type: ignore[attr-defined]
-    migrate.upgrade(database)
-    assert database.reachable()
-    postgres.stop()  # type: ignore[attr-defined]
-    try:
-        with pytest.raises(Problem) as problem, database.session() as session:
-            session.scalars(select(Feedback)).all()
-        assert problem.value.kind == "storage-unavailable"
-        assert problem.value.retry_after
-        assert not database.reachable()
-    finally:
-        postgres.start()  # type: ignore[attr-defined]
-    with database.session() as session:
-        assert session.scalars(select(Feedback)).all() == []
+    assert on_disk()
+    assert texts.erase(digest_of(LURE)) == 1
+    assert not on_disk()
     database.close()
