@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from ruthan.scanner import Scanner
 from ruthan.taxonomy import default_taxonomy
-from serve.app import create_app
+from serve.app import create_app, open_service
 from serve.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -33,12 +33,13 @@ def test_the_python_example_prints_what_the_readme_says() -> None:
     assert output.getvalue() in blocks("")
 
 
-def test_the_curl_example_gets_the_answer_the_readme_shows(scanner: Scanner) -> None:
+def test_the_curl_example_gets_the_answer_the_readme_shows(tmp_path: Path) -> None:
     [command] = blocks("sh")
     arguments = shlex.split(command)
-    client = TestClient(create_app(Settings(), scanner))
+    settings = Settings(data_dir=tmp_path)
     body, path = arguments[arguments.index("-d") + 1], arguments[2].removeprefix("localhost:8000")
-    reply = client.post(path, content=body, headers={"content-type": "application/json"}).json()
+    with TestClient(create_app(settings, open_service(settings)), base_url="http://localhost:8000") as client:
+        reply = client.post(path, content=body, headers={"content-type": "application/json"}).json()
     [shown] = blocks("json")
     assert json.loads(shown).keys() == reply.keys()
     assert {key: json.loads(shown)[key] for key in ("label", "action", "evidence", "reasons", "model")} == {

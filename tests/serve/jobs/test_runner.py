@@ -168,9 +168,9 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes], str | int]] = {
     "archives in archives": ("x.zip", lambda: zipped(a=zipped(b=zipped(c=SECRET))), 1),
     "entities": ("x.xml", XML.encode, "document type"),
     "deep nesting": ("x.json", lambda: b"[" * 1_000_000, 1),
-    "a line without an end": ("x.txt", lambda: SECRET.encode() * 100_000, 1),
+    "a line without an end": ("x.txt", lambda: SECRET.encode() + b"a" * 50_000_000, 1),
     "no such column": ("x.csv", f"{SECRET},ก\n{SECRET},ข\n".encode, "no column"),
-    "another format": ("x.csv", lambda: parquet(1, 3), "no text"),
+    "another format": ("x.csv", lambda: parquet(1, 3), 0),
     "too much for the memory": ("x.parquet", lambda: parquet(3_000, 3_000_000), "more memory"),
     "garbage": ("x.csv", lambda: bytes(number * 7_919 % 256 for number in range(10_000)), 1),
     "nothing but a name": ("x.jsonl", lambda: b"\n", 0),
@@ -245,7 +245,7 @@ def test_a_job_waits_while_the_disk_is_full(
 def test_a_job_goes_on_where_it_was_when_its_process_is_killed(
     add: Add, make_runner: Callable[[], Runner], database: Database, settings: Settings
 ) -> None:
-    number, calm = add(many(600), "a.jsonl"), add(many(600), "a.jsonl")
+    number, calm = add(many(400), "a.jsonl"), add(many(400), "a.jsonl")
     make_runner()
     begun(database, number)
     [child] = children()
@@ -256,7 +256,7 @@ def test_a_job_goes_on_where_it_was_when_its_process_is_killed(
     for file in ("verdicts.jsonl", "campaigns.jsonl", "indicators.csv", "not-read.jsonl"):
         interrupted, undisturbed = (settings.data_dir / "jobs" / each / "results" / file for each in (number, calm))
         assert interrupted.read_bytes() == undisturbed.read_bytes()
-    assert len(rows(settings, number)) == 600
+    assert len(rows(settings, number)) == 400
 
 
 def begun(database: Database, number: str) -> None:
@@ -303,17 +303,17 @@ def test_a_job_goes_on_elsewhere_when_its_worker_is_killed(
     settings: Settings,
     worker: "subprocess.Popen[bytes]",
 ) -> None:
-    number = add(many(600), "a.jsonl")
+    number = add(many(400), "a.jsonl")
     begun(database, number)
     worker.kill()
     worker.wait()
-    calm = add(many(600), "a.jsonl")
+    calm = add(many(400), "a.jsonl")
     make_runner()
     job = wait(database, number, "done")
     assert job.attempts == 2
     wait(database, calm, "done")
     assert rows(settings, number) == rows(settings, calm)
-    assert len(rows(settings, number)) == 600
+    assert len(rows(settings, number)) == 400
 
 
 def test_a_worker_that_was_frozen_disturbs_nobody_when_it_goes_on(
