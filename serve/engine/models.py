@@ -1,5 +1,8 @@
 """The model and the policy that answer, and their exchange while the service runs."""
 
+import contextlib
+import ctypes
+import gc
 import hashlib
 import logging
 import math
@@ -25,6 +28,8 @@ from serve.telemetry.metrics import Metrics
 # Every usable model tells these two apart; one that does not was trained on something else, or is damaged.
 LURE = "คุณได้รับอนุมัติวงเงินกู้ 80,000 บาท ไม่เช็กบูโร โอนค่าค้ำประกัน 1,500 บาทก่อนรับเงิน แอดไลน์ @easyloan-th"
 EVERYDAY = "ประชุมพรุ่งนี้เก้าโมงที่ห้องเดิมนะครับ"
+
+LOOKS = 3  # whoever still reads with the old one is at an end by then
 
 _NAME = re.compile(r"\w[\w.-]{0,99}")  # of a folder or file, never a path
 _log = logging.getLogger(__name__)
@@ -66,6 +71,7 @@ class Models:
         self._settings, self._database, self._metrics = settings, database, metrics
         self._changing = threading.Lock()
         self._generation = 0
+        self._left_behind = 0  # times yet to look for memory of a model that was given up
         self._current = self._started()
         self._tell()
 
@@ -122,10 +128,14 @@ class Models:
         return loaded
 
     def follow(self) -> bool:
-        """Go over to what another worker or replica was told to go over to; whether there was something to do.
+        """Go over to what another worker or replica was told to go over to; whether there was something to do. To be
+        called every few seconds.
 
         What cannot be loaded here is logged, and tried again only when it changes.
         """
+        if self._left_behind:
+            self._left_behind -= 1
+            _give_memory_back()
         try:
             row = self._row()
         except Problem:  # the database is away: next time
@@ -175,6 +185,7 @@ class Models:
 
     def _replace(self, loaded: Loaded) -> None:
         self._current = loaded
+        self._left_behind = LOOKS
         self._tell()
         self._metrics.swap("done")
         _log.info("exchanged", extra={"model": loaded.model_version, "policy": loaded.policy_version})
@@ -191,6 +202,15 @@ def _try_out(scanner: Scanner, model: Path) -> None:
             f"{model}: the model gives a well-known lure the risk {lure:g} and an everyday message {everyday:g}; "
             "it was damaged, or trained on something else"
         )
+
+
+def _give_memory_back() -> None:
+    """Hand memory that is free back to the system: the library keeps it, in a piece for every thread that ever loaded a
+    model, and would take more with each exchange.
+    """
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # systems with another library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _named(folder: Path, name: str, ending: str) -> Path:

@@ -114,3 +114,4 @@ async def _run(*arguments: str) -> bool:
         if process.returncode is None:  # the service stops
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
+            await process.wait()

@@ -136,14 +136,28 @@ def test_a_changed_policy_is_read_again(own: Settings, database: Database) -> No
     assert models.current.policy_version != before
 
 
-def test_models_that_were_given_up_leave_no_threads(own: Settings, database: Database) -> None:
-    models = make(own, database)
-    before = threading.active_count()
-    for _ in range(4):
-        for name in ("second", "first"):
-            models.swap(name, None, "k")
-            models.current.scanner.classifier.classify(["a", "b", "c"])  # starts its threads
-    import gc
+def memory() -> float:
+    """MiB that this process holds."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
 
-    gc.collect()
-    assert threading.active_count() <= before + 4
+
+def test_models_that_were_given_up_leave_no_threads_and_no_memory(own: Settings, database: Database) -> None:
+    models = make(own, database)
+
+    def exchange(name: str) -> None:
+        models.swap(name, None, "k")
+        models.current.scanner.classifier.classify(["a", "b", "c"])  # starts its threads
+
+    def exchange_often(times: int) -> None:
+        for turn in range(times):
+            thread = threading.Thread(target=exchange, args=(("second", "first")[turn % 2],))
+            thread.start()
+            thread.join()
+            models.follow()
+
+    exchange_often(2)
+    before, held = threading.active_count(), memory()
+    exchange_often(6)
+    assert threading.active_count() <= before + 2
+    assert memory() < held + 60  # one model takes about as much
