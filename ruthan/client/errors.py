@@ -11,12 +11,8 @@ RuthanError
         └── ServiceError    the service cannot, for now (5xx)
 """
 
-from typing import TYPE_CHECKING
-
+from ruthan.client.replies import Job
 from ruthan.errors import RuthanError
-
-if TYPE_CHECKING:
-    from ruthan.client.replies import Job
 
 
 class ClientError(RuthanError):
@@ -37,7 +33,7 @@ class JobError(ClientError):
     :param job: the job as it was last seen.
     """
 
-    def __init__(self, told: str, job: "Job") -> None:
+    def __init__(self, told: str, job: Job) -> None:
         super().__init__(told)
         self.job = job
 

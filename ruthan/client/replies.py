@@ -5,7 +5,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from typing import Any, TypeVar
 
-from ruthan.client.errors import ReplyError
+from ruthan.errors import DataError
 from ruthan.taxonomy import Kind, MessageClass, Taxonomy
 
 T = TypeVar("T")
@@ -104,18 +104,18 @@ class Job:
 
 
 def service_model(content: Any) -> ServiceModel:
-    """:raises ReplyError: this is none."""
+    """:raises DataError: this is none."""
     limits = _made(Limits, _taken(content, "limits"))
     return _made(ServiceModel, content, labels=tuple(listed(content, "labels")), limits=limits)
 
 
 def receipt(content: Any) -> FeedbackReceipt:
-    """:raises ReplyError: this is none."""
+    """:raises DataError: this is none."""
     return _made(FeedbackReceipt, content)
 
 
 def job(content: Any) -> Job:
-    """:raises ReplyError: this is none."""
+    """:raises DataError: this is none."""
     progress = _taken(content, "progress")
     moments = {name: _moment(_taken(content, name)) for name in ("created_at", "started_at", "finished_at")}
     files = tuple(progress.get("files", ())) if isinstance(progress, Mapping) else ()
@@ -123,7 +123,7 @@ def job(content: Any) -> Job:
 
 
 def taxonomy(content: Any) -> Taxonomy:
-    """:raises ReplyError: this is none."""
+    """:raises DataError: this is none."""
     classes = tuple(
         _made(MessageClass, each, kinds=tuple(_made(Kind, kind) for kind in listed(each, "kinds")))
         for each in listed(content, "classes")
@@ -134,7 +134,7 @@ def taxonomy(content: Any) -> Taxonomy:
 def listed(content: Any, name: str) -> list[Any]:
     """The list in a field.
 
-    :raises ReplyError: there is none.
+    :raises DataError: there is none.
     """
     found = _taken(content, name)
     if not isinstance(found, list):
@@ -158,12 +158,12 @@ def _taken(content: Any, name: str) -> Any:
     return content[name]
 
 
-def _other(name: str) -> ReplyError:
-    return ReplyError(f"the reply has no {name}: what answers is no ruthan service, or one of another version")
+def _other(name: str) -> DataError:
+    return DataError(f"the reply has no {name}")
 
 
 def _moment(value: Any) -> datetime | None:
     try:
         return None if value is None else datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        raise ReplyError("a time in the reply cannot be read: the service is of another version") from None
+        raise DataError("a time in the reply cannot be read") from None

@@ -323,7 +323,7 @@ def test_a_worker_that_was_frozen_disturbs_nobody_when_it_goes_on(
     settings: Settings,
     worker: "subprocess.Popen[bytes]",
 ) -> None:
-    number = add(many(400), "a.jsonl")
+    number = add(many(1_200), "a.jsonl")
     begun(database, number)
     os.kill(worker.pid, signal.SIGSTOP)  # its child goes on
     make_runner()
@@ -331,8 +331,8 @@ def test_a_worker_that_was_frozen_disturbs_nobody_when_it_goes_on(
     os.kill(worker.pid, signal.SIGCONT)
     job = wait(database, number, "done")
     assert job.attempts == 2
-    assert len(rows(settings, number)) == 400
-    assert [row["source"]["line"] for row in rows(settings, number)] == [*range(1, 401)]  # type: ignore[index]
+    assert len(rows(settings, number)) == 1_200
+    assert [row["source"]["line"] for row in rows(settings, number)] == [*range(1, 1_201)]  # type: ignore[index]
 
 
 def test_a_job_is_left_to_a_process_that_is_still_at_it(
@@ -342,9 +342,12 @@ def test_a_job_is_left_to_a_process_that_is_still_at_it(
     with (settings.data_dir / "jobs" / number / LOCK).open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         make_runner()
-        wait(database, number, "running")
-        time.sleep(1.5)
-        assert (state(database, number) or Job()).progress.get("messages") is None
+        until(lambda: children() != [])
+        time.sleep(4)  # it would be done by now
+        job = state(database, number)
+        assert job is not None
+        assert (job.state, job.error, job.progress) == ("running", None, {})
+        assert not (settings.data_dir / "jobs" / number / "results").exists()
     job = wait(database, number, "done")
     assert job.attempts == 1
 
