@@ -13,6 +13,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve.problems import Problem, reply
@@ -59,6 +60,8 @@ class Envelope:
 
         try:
             await self.app(scope, receive, sending)
+        except ClientDisconnect:  # nobody is left to answer
+            state["status"] = GONE
         except Exception as error:
             # The text of an error may quote a message; its type and place cannot.
             _log.error("failed", extra={"request_id": state["request_id"], **_place(error)})

@@ -16,7 +16,9 @@ _GIVEN = "PATH PYTHONPATH VIRTUAL_ENV LANG LC_ALL LC_CTYPE HOME TMPDIR TZ LD_LIB
 
 def environment() -> dict[str, str]:
     """What the process needs of ours: no secret is among it."""
-    return {name: os.environ[name] for name in _GIVEN if name in os.environ} | {"PYTHONSAFEPATH": "1"}
+    # On a full disk Python keeps half a file of bytecode, and the installation would be broken from then on.
+    own = {"PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {name: os.environ[name] for name in _GIVEN if name in os.environ} | own
 
 
 def set_bounds() -> None:

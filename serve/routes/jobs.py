@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from ruthan.dumps.detect import FORMATS
@@ -17,7 +16,6 @@ from serve import problems
 from serve.access import Caller, needs
 from serve.jobs.files import safe_name
 from serve.jobs.results import FORMS
-from serve.middleware import GONE
 from serve.problems import Problem
 from serve.service import Service, ServiceDep
 from serve.storage import jobs
@@ -171,11 +169,7 @@ async def create(
             retry_after=RETRY_SECONDS * 5,
         )
     files, number = service.runner.files, uuid4().hex
-    try:
-        size = await files.receive(number, name, request.stream())
-    except ClientDisconnect:
-        request.state.status = GONE
-        return Response(status_code=204)  # nobody reads it
+    size = await files.receive(number, name, request.stream())
     if not size:
         files.erase(number)
         raise Problem("bad-request", "the body is empty; send the dump itself as the body")

@@ -5,13 +5,13 @@ from collections.abc import Awaitable
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Header, Query, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from ruthan.errors import MessageError
 from serve import problems
 from serve.access import Caller, needs
 from serve.engine.answer import Answer, Item
-from serve.middleware import GONE
 from serve.problems import Problem
 from serve.schemas import LONGEST_CHANNEL, BatchRequest, BatchResponse, ItemError, ScanRequest, Verdict
 from serve.service import Service, ServiceDep
@@ -154,14 +154,16 @@ async def _judged(
 
 
 async def _while_connected(request: Request, work: Awaitable[T]) -> T:
-    """Wait for work, and give it up when the caller goes away."""
+    """Wait for work, and give it up when the caller goes away.
+
+    :raises ClientDisconnect: that happened.
+    """
     working = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            request.state.status = GONE
-            raise Problem("conflict", "the caller went away")
+            raise ClientDisconnect
         return await working
     finally:
         working.cancel()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,14 @@ def test_a_process_is_given_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUTHAN_DATABASE_URL", "postgresql://u:secret@h/d")
     assert "secret" not in str(environment())
     assert environment()["PATH"] == os.environ["PATH"]
+
+
+def test_a_process_writes_nothing_into_the_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "installed.py").write_text("")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    subprocess.run([sys.executable, "-c", "import installed"], env=environment(), check=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["installed.py"]
 
 
 def test_a_process_stands_behind_the_requests_and_takes_no_more_than_its_share() -> None:

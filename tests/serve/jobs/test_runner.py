@@ -325,14 +325,18 @@ def test_a_worker_that_was_frozen_disturbs_nobody_when_it_goes_on(
 ) -> None:
     number = add(many(1_200), "a.jsonl")
     begun(database, number)
-    os.kill(worker.pid, signal.SIGSTOP)  # its child goes on
+    os.kill(worker.pid, signal.SIGSTOP)  # its child goes on, longer than the lease
     make_runner()
-    until(lambda: (state(database, number) or Job(attempts=0)).attempts == 2)
-    os.kill(worker.pid, signal.SIGCONT)
     job = wait(database, number, "done")
     assert job.attempts == 2
-    assert len(rows(settings, number)) == 1_200
-    assert [row["source"]["line"] for row in rows(settings, number)] == [*range(1, 1_201)]  # type: ignore[index]
+    found = rows(settings, number)
+    assert [row["source"]["line"] for row in found] == [*range(1, 1_201)]  # type: ignore[index]
+    os.kill(worker.pid, signal.SIGCONT)
+    time.sleep(1.5)  # it finds out
+    again = state(database, number)
+    assert again is not None
+    assert (again.state, again.finished_at) == ("done", job.finished_at)
+    assert rows(settings, number) == found
 
 
 def test_a_job_is_left_to_a_process_that_is_still_at_it(
