@@ -21,7 +21,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from ruthan import __version__
 from ruthan.errors import RuthanError
-from serve import line, problems
+from serve import line, memory, problems
 from serve.access import Access
 from serve.engine.batching import Engine
 from serve.engine.models import Models
@@ -69,6 +69,7 @@ def open_service(settings: Settings) -> Service:
 
     :raises RuthanError: a setting, the model, the policy or the database cannot be used.
     """
+    memory.keep_large_pieces_apart()
     metrics = Metrics()
     database = Database(settings.database)
     if settings.migrate:

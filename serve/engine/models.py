@@ -1,8 +1,5 @@
 """The model and the policy that answer, and their exchange while the service runs."""
 
-import contextlib
-import ctypes
-import gc
 import hashlib
 import logging
 import math
@@ -19,6 +16,7 @@ from ruthan.errors import BundleError, RuthanError
 from ruthan.model.bundle import INFO, default_bundle
 from ruthan.policy import default_policy
 from ruthan.scanner import Scanner
+from serve import memory
 from serve.problems import Problem
 from serve.settings import Settings
 from serve.storage.database import Database
@@ -135,7 +133,7 @@ class Models:
         """
         if self._left_behind:
             self._left_behind -= 1
-            _give_memory_back()
+            memory.give_back()
         try:
             row = self._row()
         except Problem:  # the database is away: next time
@@ -202,15 +200,6 @@ def _try_out(scanner: Scanner, model: Path) -> None:
             f"{model}: the model gives a well-known lure the risk {lure:g} and an everyday message {everyday:g}; "
             "it was damaged, or trained on something else"
         )
-
-
-def _give_memory_back() -> None:
-    """Hand memory that is free back to the system: the library keeps it, in a piece for every thread that ever loaded a
-    model, and would take more with each exchange.
-    """
-    gc.collect()
-    with contextlib.suppress(OSError, AttributeError):  # systems with another library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _named(folder: Path, name: str, ending: str) -> Path:
