@@ -51,7 +51,7 @@ def nothing_left(folder: Path) -> bool:
 def done(client: TestClient, job: dict[str, object], **headers: str) -> dict[str, object]:
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        seen = client.get(f"/v1/jobs/{job['id']}", headers=headers).json()
+        seen: dict[str, object] = client.get(f"/v1/jobs/{job['id']}", headers=headers).json()
         if seen["state"] in ("done", "failed"):
             return seen
         time.sleep(0.05)
