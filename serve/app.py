@@ -137,6 +137,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Service]]:
     service.texts.start()
     service.runner.start()
     keeping = asyncio.create_task(_keep_house(service))
+    memory.leave_alone()
     try:
         with handled(service):
             yield {"service": service}  # for the server's connections

@@ -62,7 +62,7 @@ class Settings(BaseModel):
     body_seconds: Seconds = Field(30, description="longest pause within the body of a request")
 
     # Engine
-    batch_tokens: Count = Field(512, description="about how many tokens are judged together")
+    batch_tokens: Count = Field(192, description="about how many tokens are judged together")
     batch_wait_ms: float = Field(2, ge=0, le=1_000, description="longest wait for others to judge together with")
     queue_tokens: Count = Field(8_000, description="while about so many tokens wait, 429: a second of two cores")
     deadline_seconds: Seconds = Field(10, description="seconds within which a verdict is given, or 504")
