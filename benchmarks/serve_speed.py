@@ -116,16 +116,15 @@ def compare(options: argparse.Namespace) -> None:
         cases = [case for case in cases if case[0] in options.servers]
         found: dict[tuple[str, str, int, int], list[dict[str, float]]] = {}
         for number in range(options.rounds):
-            for server in dict.fromkeys(case[0] for case in cases):
+            for server, kind, batch in cases:  # each with a new server: one that was flooded works on for minutes
                 with served(server, options.port, folder):
-                    for _, kind, batch in (case for case in cases if case[0] == server):
-                        path = "/v1/scan" if batch == 1 else "/v1/scan/batch"
-                        closed_loop(options.port, path, sets[kind, batch], 8, WARM_SECONDS)
-                        for callers in options.callers:
-                            result = closed_loop(options.port, path, sets[kind, batch], callers, options.seconds)
-                            result["rate"] = (result["requests"] - result["refused"]) * batch / result["seconds"]
-                            found.setdefault((server, kind, batch, callers), []).append(result)
-                            print(f"# round {number + 1}", server, kind, batch, callers, result, file=sys.stderr)
+                    path = "/v1/scan" if batch == 1 else "/v1/scan/batch"
+                    closed_loop(options.port, path, sets[kind, batch], 8, WARM_SECONDS)
+                    for callers in options.callers:
+                        result = closed_loop(options.port, path, sets[kind, batch], callers, options.seconds)
+                        result["rate"] = (result["requests"] - result["refused"]) * batch / result["seconds"]
+                        found.setdefault((server, kind, batch, callers), []).append(result)
+                        print(f"# round {number + 1}", server, kind, batch, callers, result, file=sys.stderr)
         _table(found)
 
 
