@@ -42,17 +42,17 @@ def test_a_request_whose_head_drips_in_is_closed_while_others_are_answered(servi
     for each in slow:
         each.sendall(b"POST /v1/scan HTTP/1.1\r\nHost: 127.0.0.1\r\n")
     assert healthy(found.url)
-    assert 0.5 < closed_after(slow[0], b"X-A: b\r\n") < 4
+    assert 0.5 < closed_after(slow[0], b"X-A: b\r\n") < 10
     for each in slow:
         each.close()
     with connect(found.url) as silent:
-        assert 0.5 < closed_after(silent) < 4
+        assert 0.5 < closed_after(silent) < 10
     with connect(found.url) as second:  # on a connection that was used before, too
         second.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         time.sleep(0.3)
         assert second.recv(10_000).startswith(b"HTTP/1.1 200")
         second.sendall(b"GET /healthz HTTP/1.1\r\nHost: ")
-        assert 0.5 < closed_after(second) < 4
+        assert 0.5 < closed_after(second) < 10
     assert healthy(found.url)
 
 
@@ -67,10 +67,10 @@ def test_a_connection_that_is_kept_for_more_requests_is_not_closed(serving: Serv
 
 
 def test_a_head_without_end_is_closed(serving: Serve) -> None:
-    found = serving(header_seconds=10)
+    found = serving(header_seconds=30)
     with connect(found.url) as endless:
         endless.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n")
-        assert closed_after(endless, b"X-A: " + b"b" * 20_000 + b"\r\n", 0.05) < 5
+        assert closed_after(endless, b"X-A: " + b"b" * 20_000 + b"\r\n", 0.05) < 12
     assert healthy(found.url)
 
 

@@ -122,7 +122,7 @@ def test_no_accepted_request_is_lost_when_it_is_told_to_stop(serving: Serve) -> 
         outcomes = [each for done in calls for each in done.result()]
     assert found.process.wait(30) == 0
     assert set(outcomes) <= {200, "ConnectionRefusedError"}
-    assert outcomes.count(200) > 50
+    assert outcomes.count(200) > 8
     answered = [line for line in log_of(found) if line["message"] == "request" and line["route"] == "/v1/scan"]
     assert len(answered) == outcomes.count(200)
 
