@@ -42,7 +42,7 @@ class Service:
     database_reachable: bool = True
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:  # not `def`: the framework would go by way of a thread each time
     service: Service = request.app.state.service
     return service
 
