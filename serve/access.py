@@ -8,18 +8,21 @@ import hmac
 import ipaddress
 import logging
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from cachetools import LRUCache
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import RateLimiter, SlidingWindowCounterRateLimiter
 from sqlalchemy.orm import Session
+from starlette.responses import Response
 
 from serve.problems import Problem
 from serve.settings import Settings, SettingsError
@@ -183,7 +186,7 @@ class Access:
         """Neither whom a proxy lets in, nor a page in a browser on this machine, is someone at this machine."""
         if not _FORWARDED.isdisjoint(request.headers):
             raise Problem("key-missing", "callers that come by a proxy need a key")
-        if not is_loopback(urlsplit(f"//{request.headers.get('host', '')}").hostname or ""):
+        if not is_loopback(_host_of(request)):
             raise Problem(
                 "key-missing", "without a key call this machine by its loopback address, as in http://127.0.0.1"
             )
@@ -193,27 +196,54 @@ class Access:
             raise Problem("key-missing", "pages of other origins need a key, or to be named in RUTHAN_CORS_ORIGINS")
 
 
+def _host_of(request: Request) -> str:
+    """The host that a request names, without its port."""
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return ""
+
+
 def _wait(limiter: RateLimiter, limit: RateLimitItem, who: str, cost: int, look: bool) -> float:
     if (limiter.test if look else limiter.hit)(limit, who, cost=cost):
         return 0.0
     return max(1.0, limiter.get_window_stats(limit, who).reset_time - time.time())
 
 
+class KeyFirst(APIRoute):
+    """A route that knows who calls before it reads what he sends: the framework would read a body of any stranger."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            await _caller_of(request)
+            return await answer(request)
+
+        return handler
+
+
 def needs(scope: str) -> Any:
     """A dependency: the `Caller`, who has to have this scope."""
 
-    async def caller(
-        request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-    ) -> Caller:
-        header = request.headers.get("authorization")
-        key = given.credentials if given is not None else (header if header else None)
-        found: Caller = await request.app.state.service.access.caller(request, key)
-        request.state.key = found.key
+    async def caller(request: Request, _: Annotated[Any, Depends(_bearer)]) -> Caller:
+        found = await _caller_of(request)
         if scope not in found.scopes:
             raise Problem("scope-missing", f"this needs a key with the scope {scope}; ask the operator for one")
         return found
 
     return Depends(caller)
+
+
+async def _caller_of(request: Request) -> Caller:
+    found: Caller | None = getattr(request.state, "caller", None)
+    if found is None:
+        header = request.headers.get("authorization")
+        scheme, _, key = (header or "").partition(" ")
+        access: Access = request.app.state.service.access
+        found = await access.caller(request, key.strip() if key and scheme.lower() == "bearer" else header or None)
+        request.state.caller, request.state.key = found, found.key
+    return found
 
 
 def check_may_listen(settings: Settings, database: Database) -> None:

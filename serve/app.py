@@ -1,9 +1,9 @@
 """The application: the parts of the service, put together, started and stopped."""
 
 import asyncio
-import contextlib
 import logging
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -97,6 +97,7 @@ def create_app(settings: Settings, service: Service) -> FastAPI:
         description=DESCRIPTION,
         docs_url=None,  # the framework's pages load scripts from elsewhere; the document itself is at /openapi.json
         redoc_url=None,
+        redirect_slashes=False,  # it would send callers on to whatever host they named
         lifespan=_lifespan,
     )
     app.state.service = service
@@ -115,7 +116,7 @@ def create_app(settings: Settings, service: Service) -> FastAPI:
         BodyLimit,
         max_bytes=settings.max_body_bytes,
         exceptions={"/v1/jobs": settings.max_upload_bytes},
-        pause=settings.body_seconds,
+        seconds=settings.body_seconds,
     )
     if settings.cors_origins:
         app.add_middleware(
@@ -144,8 +145,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Service]]:
     finally:
         service.draining = True
         keeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeping
+        await asyncio.gather(keeping, return_exceptions=True)
         await service.engine.stop()
         await run_in_threadpool(service.runner.stop)
         await run_in_threadpool(service.texts.stop)
@@ -154,24 +154,23 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Service]]:
 
 async def _keep_house(service: Service) -> None:
     """What is done now and then, as long as the service runs."""
-    swept = 0.0
+    due = 0.0
     while True:
-        service.database_reachable = await run_in_threadpool(service.database.reachable)
-        if service.database_reachable:
-            await run_in_threadpool(service.models.follow)
-            now = asyncio.get_running_loop().time()
-            if not swept or now - swept > SWEEP_SECONDS:
-                swept = now
-                await run_in_threadpool(_sweep, service)
+        try:
+            service.database_reachable = await run_in_threadpool(service.database.reachable)
+            if service.database_reachable:
+                await run_in_threadpool(service.models.follow)
+                if time.monotonic() >= due:
+                    await run_in_threadpool(_sweep, service)
+                    due = time.monotonic() + SWEEP_SECONDS
+        except Exception as error:  # whatever it was, the next round may do better
+            _log.error("housekeeping failed", extra={"error": getattr(error, "kind", type(error).__name__)})
         await asyncio.sleep(LOOK_SECONDS)
 
 
 def _sweep(service: Service) -> None:
-    try:
-        service.texts.sweep()
-        service.runner.sweep()
-    except Problem as problem:  # the next one will do it
-        _log.warning("nothing was erased: %s", problem.kind)
+    service.texts.sweep()
+    service.runner.sweep()
 
 
 async def _failed(request: Request, error: Exception) -> Response:

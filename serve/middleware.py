@@ -16,6 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve.engine.models import Loaded
 from serve.problems import Problem, reply
 from serve.service import Service
 
@@ -28,6 +29,7 @@ _SECURITY = {
     "Cache-Control": "no-store",
 }
 EXPOSED = ("X-Request-Id", "X-Ruthan-Model", "X-Ruthan-Policy", "Retry-After", "Location")  # to pages of other origins
+BODY_PACE = 10_000  # bytes a second that a body has to come at in the long run
 GONE = 499  # in log and figures: the caller went away before the reply
 
 _FRAMES = 8  # innermost, of a failure that is logged
@@ -73,17 +75,13 @@ class Envelope:
             self._note(scope, state, state.get("status", status) or GONE, time.perf_counter() - started)
 
     def _head(self, scope: Scope, message: Message) -> None:
-        headers = MutableHeaders(scope=message)
-        for name, value in _SECURITY.items():
+        headers, service, state = MutableHeaders(scope=message), self._service(), scope["state"]
+        for name, value in standard_headers(service, state["request_id"], state.get("loaded")).items():
             headers.setdefault(name, value)
         if scope.get("scheme") == "https":
             headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-        headers["X-Request-Id"] = scope["state"]["request_id"]
-        if self._service().draining:
+        if service.draining:
             headers["Connection"] = "close"  # the next request goes elsewhere
-        loaded = scope["state"].get("loaded") or self._service().models.current
-        headers["X-Ruthan-Model"] = _plain(loaded.model_version)
-        headers["X-Ruthan-Policy"] = _plain(loaded.policy_version)
 
     def _note(self, scope: Scope, state: Mapping[str, object], status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unknown")  # the pattern: a path may hold an id
@@ -103,6 +101,16 @@ class Envelope:
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
+def standard_headers(service: Service, request_id: str, loaded: Loaded | None = None) -> dict[str, str]:
+    """What every reply carries.
+
+    :param loaded: the model and the policy that judged, if others than those that answer now.
+    """
+    loaded = loaded or service.models.current
+    versions = {"X-Ruthan-Model": _plain(loaded.model_version), "X-Ruthan-Policy": _plain(loaded.policy_version)}
+    return {**_SECURITY, "X-Request-Id": request_id, **versions}
+
+
 def _plain(version: str) -> str:
     """A version as a header can carry it: a policy may have a Thai name."""
     return quote(version, safe="@.:+-_ ")
@@ -116,11 +124,11 @@ def _place(error: Exception) -> dict[str, str]:
 class BodyLimit:
     """Refuses a body as soon as it grows beyond a size, whatever its headers say, or stops arriving."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int, exceptions: Mapping[str, int], pause: float) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, exceptions: Mapping[str, int], seconds: float) -> None:
         """:param exceptions: other sizes, by path.
-        :param pause: longest time in seconds between two pieces of a body.
+        :param seconds: longest time between two pieces of a body, and for the whole, if `BODY_PACE` gives it no more.
         """
-        self.app, self._max_bytes, self._exceptions, self._pause = app, max_bytes, exceptions, pause
+        self.app, self._max_bytes, self._exceptions, self._seconds = app, max_bytes, exceptions, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -128,16 +136,18 @@ class BodyLimit:
             return
         limit = self._exceptions.get(scope["path"], self._max_bytes)
         received, complete = 0, False
+        began = time.monotonic()
 
         async def limited() -> Message:
             nonlocal received, complete
             if complete:  # what comes now is that the caller goes away, whenever that is
                 return await receive()
+            left = began + self._seconds + received / BODY_PACE - time.monotonic()
             try:
-                message = await asyncio.wait_for(receive(), self._pause)
+                message = await asyncio.wait_for(receive(), max(0.0, min(self._seconds, left)))
             except TimeoutError:
                 raise Problem(
-                    "timed-out", f"nothing of the body arrived for {self._pause:g} seconds; send it anew"
+                    "timed-out", f"the body stopped for {self._seconds:g} seconds, or comes too slowly; send it anew"
                 ) from None
             received += len(message.get("body", b""))
             complete = not message.get("more_body", False)

@@ -26,6 +26,7 @@ class Kind:
 
 
 KINDS = {
+    "no-http": Kind(400, "This is no HTTP request"),
     "bad-request": Kind(422, "The request cannot be understood"),
     "text-too-long": Kind(422, "A text is too long"),
     "batch-too-large": Kind(422, "Too many messages, or too long ones, in one batch"),

@@ -59,7 +59,7 @@ class Settings(BaseModel):
     max_upload_bytes: Count = Field(1_000_000_000, description="bytes of an uploaded dump")
     max_connections: Count = Field(1_000, description="open connections of a worker; more are closed at once")
     header_seconds: Seconds = Field(10, description="seconds for the head of a request to arrive")
-    body_seconds: Seconds = Field(30, description="longest pause within the body of a request")
+    body_seconds: Seconds = Field(30, description="longest pause within a body, and the whole, or 1 s for 10 kB of it")
 
     # Engine
     batch_tokens: Count = Field(192, description="about how many tokens are judged together")

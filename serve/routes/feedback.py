@@ -10,12 +10,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 
 from ruthan.taxonomy import BENIGN, default_taxonomy
 from serve import problems
-from serve.access import Caller, needs
+from serve.access import Caller, KeyFirst, needs
 from serve.problems import Problem
 from serve.service import ServiceDep
 from serve.storage.feedback import CHANNELS, LANGUAGES, Given, add
 
-router = APIRouter(tags=["feedback"])
+router = APIRouter(tags=["feedback"], route_class=KeyFirst)
 
 OTHER = "other"  # kind of a benign message
 

@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from ruthan.dumps.detect import FORMATS
 from serve import problems
-from serve.access import Caller, needs
+from serve.access import Caller, KeyFirst, needs
 from serve.jobs.files import safe_name
 from serve.jobs.results import FORMS
 from serve.problems import Problem
@@ -21,7 +21,7 @@ from serve.service import Service, ServiceDep
 from serve.storage import jobs
 from serve.storage.tables import Job
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=KeyFirst)
 
 RETRY_SECONDS = 2.0
 

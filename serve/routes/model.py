@@ -8,12 +8,12 @@ from starlette.concurrency import run_in_threadpool
 
 from ruthan.taxonomy import default_taxonomy
 from serve import problems
-from serve.access import Caller, needs
+from serve.access import Caller, KeyFirst, needs
 from serve.routes.scan import most_at_once
 from serve.schemas import Exchange, Exchanged, ModelResponse, TaxonomyResponse
 from serve.service import ServiceDep
 
-router = APIRouter(tags=["model"])
+router = APIRouter(tags=["model"], route_class=KeyFirst)
 
 AnyCaller = Annotated[Caller, needs("scan")]
 AdminCaller = Annotated[Caller, needs("admin")]

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from ruthan.errors import MessageError
 from serve import problems
-from serve.access import Caller, needs
+from serve.access import Caller, KeyFirst, needs
 from serve.engine.answer import Answer, Item
 from serve.problems import Problem
 from serve.schemas import LONGEST_CHANNEL, BatchRequest, BatchResponse, ItemError, ScanRequest, Verdict
@@ -22,7 +22,7 @@ T = TypeVar("T")
 SCAN_HELP = 'send a JSON object with the message in "text", as in {"text": "สวัสดี"}'
 EXPLAINED = 10  # times the cost of a message that is not explained, at most
 
-router = APIRouter(tags=["scan"])
+router = APIRouter(tags=["scan"], route_class=KeyFirst)
 
 ScanCaller = Annotated[Caller, needs("scan")]
 Explain = Annotated[bool, Query(description="also say which words the model went by, at up to ten times the cost")]

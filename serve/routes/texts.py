@@ -7,10 +7,10 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from serve import problems
-from serve.access import Caller, needs
+from serve.access import Caller, KeyFirst, needs
 from serve.service import ServiceDep
 
-router = APIRouter(tags=["texts"])
+router = APIRouter(tags=["texts"], route_class=KeyFirst)
 
 
 class Erased(BaseModel):
