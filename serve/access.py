@@ -72,11 +72,15 @@ class Access:
         try:
             # The drivers would wait for ever, and everyone with them.
             timeouts = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), COUNT_SECONDS)
-            options = timeouts if settings.rate_storage.startswith("redis") else {}
-            storage = storage_from_string(settings.rate_storage, wrap_exceptions=True, **options)
+            where = settings.rate_storage.get_secret_value()
+            options = timeouts if where.startswith("redis") else {}
+            storage = storage_from_string(where, wrap_exceptions=True, **options)
             self._limiter = SlidingWindowCounterRateLimiter(storage)
-        except Exception as error:  # the library raises its own, and those of the drivers
-            raise SettingsError(f"RUTHAN_RATE_STORAGE cannot be used: {' '.join(str(error).split())[:200]}") from error
+        except Exception as error:  # the library's own, and those of the drivers; they may quote a password
+            raise SettingsError(
+                f"RUTHAN_RATE_STORAGE cannot be used: {type(error).__name__}; it is memory:// or a URL such as "
+                "redis://host:6379, and its driver has to be installed"
+            ) from None
         self._own_limiter = SlidingWindowCounterRateLimiter(MemoryStorage())  # while that place cannot be reached
         self._away_until = 0.0
         self._known: LRUCache[str, tuple[float, ApiKey]] = LRUCache(KNOWN_KEYS)

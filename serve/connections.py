@@ -5,7 +5,6 @@ replied, so this cannot be done there.
 """
 
 import asyncio
-import json
 from typing import Any
 from uuid import uuid4
 

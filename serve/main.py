@@ -65,7 +65,9 @@ def _serve(options: argparse.Namespace) -> int:
     with listen(settings) as listening:
         host, port = listening.getsockname()[:2]
         place = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        signal.signal(signal.SIGTERM, lambda *_: None)  # the server raises it once more when it has stopped
+        signal.signal(
+            signal.SIGTERM, lambda *_: sys.exit(0)
+        )  # until the server takes it, and raised anew by it at the end
         if settings.workers == 1:
             service = open_service(settings)
             loaded = service.models.current

@@ -5,6 +5,7 @@ docs/serving.md has them all in one table, which a test holds against this file.
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -74,7 +75,9 @@ class Settings(BaseModel):
     rate_per_key: Rate = Field(6_000, description="messages a minute for a key that has no limit of its own; 0: any")
     rate_per_address: Rate = Field(6_000, description="messages a minute for an address without a key; 0: any")
     failures_per_address: Rate = Field(30, description="wrong keys a minute from an address; 0: any")
-    rate_storage: str = Field("memory://", description="where rates are counted, as in `redis://host:6379`")
+    rate_storage: SecretStr = Field(
+        SecretStr("memory://"), description="where rates are counted, as in `redis://host:6379`"
+    )
     cors_origins: list[str] = Field(default_factory=list, description="origins whose pages may call; by commas")
     metrics_open: bool = Field(False, description="give `/metrics` without a key, even where keys are needed")
 
@@ -92,7 +95,9 @@ class Settings(BaseModel):
     # Jobs
     job_retention_days: Count = Field(7, description="days after which a job and its results are erased")
     jobs_per_key: Count = Field(20, description="unfinished jobs of one key")
-    jobs_at_once: Rate = Field(1, description="jobs that a worker runs at the same time; 0 for none")
+    jobs_at_once: Rate = Field(
+        1, description="jobs that a worker runs at once; 0: others with the same database and folder do"
+    )
 
     # LINE
     line_channel_secret: SecretStr | None = Field(None, description="channel secret; switches the LINE webhook on")
@@ -105,6 +110,21 @@ class Settings(BaseModel):
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        for each in filter(None, map(str.strip, value.split(","))):
+            if each != "*":
+                ip_network(each)
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _one_host(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and value.get_secret_value().partition("://")[2].partition("/")[0].count("@") > 1:
+            raise ValueError("has an @ too many; one within a password is written %40")
+        return value
 
     @model_validator(mode="after")
     def _fitting(self) -> "Settings":
@@ -151,7 +171,7 @@ def _file(path: str) -> dict[str, Any]:
     except OSError as error:
         raise SettingsError(f"cannot read the settings {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the settings {path} are not valid YAML: {' '.join(str(error).split())}") from None
+        raise SettingsError(f"the settings {path} are not valid YAML: {_fault(error)}") from None
     if content is None:
         return {}
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
@@ -159,6 +179,14 @@ def _file(path: str) -> dict[str, Any]:
     if unknown := sorted(content.keys() - Settings.model_fields.keys()):
         raise SettingsError(f"{path}: there is no setting {unknown[0]!r}; docs/serving.md lists them")
     return content
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong with a file, and where; the library would quote the line, which may hold a secret."""
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else type(error).__name__
+    kind = str(getattr(error, "context", None) or "it cannot be read")
+    return f"{where}: {kind}"
 
 
 def _told(error: ValidationError, where: Mapping[str, str]) -> str:

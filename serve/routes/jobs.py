@@ -18,6 +18,7 @@ from serve.jobs.files import safe_name
 from serve.jobs.results import FORMS
 from serve.problems import Problem
 from serve.service import Service, ServiceDep
+from serve.settings import Settings
 from serve.storage import jobs
 from serve.storage.tables import Job
 
@@ -163,11 +164,7 @@ async def create(
     if key is not None and (earlier := await service.database.run(lambda s: jobs.find_again(s, caller.owner, key))):
         return _again(earlier, name, options, told)
     if await service.database.run(lambda s: jobs.unfinished(s, caller.owner)) >= settings.jobs_per_key:
-        raise Problem(
-            "rate-limited",
-            f"at most {settings.jobs_per_key} jobs that are not done; wait for one, or delete one",
-            retry_after=RETRY_SECONDS * 5,
-        )
+        raise _too_many(settings)  # before it is sent, and once more when it is kept
     files, number = service.runner.files, uuid4().hex
     size = await files.receive(number, name, request.stream())
     if not size:
@@ -187,7 +184,8 @@ async def create(
         created_at=datetime.now(UTC).timestamp(),
     )
     try:
-        await service.database.run(lambda session: session.add(job))
+        if not await service.database.run(lambda session: jobs.add(session, job, settings.jobs_per_key)):
+            raise _too_many(settings)
     except IntegrityError:  # the same was sent twice at the same time
         files.erase(number)
         assert key is not None
@@ -201,6 +199,14 @@ async def create(
     service.metrics.job("queued")
     service.runner.wake()
     return _reply(job, 202)
+
+
+def _too_many(settings: Settings) -> Problem:
+    return Problem(
+        "rate-limited",
+        f"at most {settings.jobs_per_key} jobs that are not done; wait for one, or delete one",
+        retry_after=RETRY_SECONDS * 5,
+    )
 
 
 @router.get("/v1/jobs", response_model=JobList, responses=problems.responses(*_PROBLEMS))

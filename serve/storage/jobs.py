@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, func, not_, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from serve.storage.database import changed
+from serve.storage.database import alone, changed
 from serve.storage.tables import Job
 
 LEASE_SECONDS = 15.0
@@ -43,6 +43,15 @@ def listed(session: Session, owner: str | None, limit: int) -> list[Job]:
 def unfinished(session: Session, owner: str) -> int:
     """How many jobs of the owner are not over."""
     return session.scalar(select(func.count()).where(Job.owner == owner, Job.state.in_(OPEN))) or 0
+
+
+def add(session: Session, job: Job, most: int) -> bool:
+    """Keep a new job, unless its owner has that many which are not over; whether it was kept."""
+    alone(session, f"jobs of {job.owner}")
+    if unfinished(session, job.owner) >= most:
+        return False
+    session.add(job)
+    return True
 
 
 def claim(session: Session, runner: str, reachable: Callable[[str], bool]) -> Job | None:

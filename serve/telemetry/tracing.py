@@ -41,7 +41,7 @@ def configure(app: FastAPI) -> None:
         tracer_provider=provider,
         excluded_urls="healthz,readyz,metrics",
         exclude_spans=["receive", "send"],
-        server_request_hook=_without_query,
+        server_request_hook=_without_caller,
     )
     _tracer = provider.get_tracer("ruthan")
     app.state.traces = provider
@@ -56,9 +56,18 @@ def span(name: str, **attributes: int | str) -> AbstractContextManager[Any]:
     return context
 
 
-def _without_query(span: Any, scope: dict[str, Any]) -> None:
-    """A query may name a file of the caller's."""
+_CALLER = (
+    *("net.peer.ip", "net.peer.port", "http.client_ip", "http.user_agent"),
+    *("client.address", "client.port", "network.peer.address", "network.peer.port", "user_agent.original"),
+)
+
+
+def _without_caller(span: Any, scope: dict[str, Any]) -> None:
+    """Neither who calls, nor the query, which may name a file of the caller's."""
     if span and span.is_recording():
         for name in ("http.url", "url.full", "url.query", "http.target"):
             if name in span.attributes:
                 span.set_attribute(name, scope.get("path", ""))
+        for name in _CALLER:
+            if name in span.attributes:
+                span.set_attribute(name, "")

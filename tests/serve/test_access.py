@@ -313,5 +313,6 @@ def test_loopback_is_told_from_what_others_can_reach() -> None:
 
 
 def test_a_place_to_count_rates_in_that_there_is_not_is_told(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="RUTHAN_RATE_STORAGE cannot be used"):
-        Access(Settings(data_dir=tmp_path, rate_storage="nosuch://x"), None)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="RUTHAN_RATE_STORAGE cannot be used") as error:
+        Access(Settings(data_dir=tmp_path, rate_storage="nosuch://:hushhush@x"), None)  # type: ignore[arg-type]
+    assert "hushhush" not in str(error.value)

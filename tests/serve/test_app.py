@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -312,6 +313,38 @@ def test_a_body_that_stops_arriving_is_given_up(start: Start) -> None:
     client = start(body_seconds=0.2)
     assert client.portal is not None
     assert client.portal.call(post_slowly, client.app, 5.0) == 408
+
+
+def test_housekeeping_outlives_its_errors_and_the_end_is_orderly(
+    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("serve.app.LOOK_SECONDS", 0.05)
+    looks, stopped = [], []
+
+    def follow(self: object) -> bool:
+        looks.append(1)
+        raise OSError
+
+    monkeypatch.setattr("serve.engine.models.Models.follow", follow)
+    settings = Settings(data_dir=tmp_path, jobs_at_once=0)
+    service = open_service(settings)
+    end = service.database.close
+    service.database.close = lambda: (stopped.append(1), end())[1]  # type: ignore[method-assign]
+    with TestClient(create_app(settings, service), base_url=LOCAL):
+        time.sleep(1)
+    assert len(looks) > 3
+    assert stopped
+
+
+@pytest.mark.parametrize("path", ["/v1/scan/", "/v1//scan", "/healthz/"])
+def test_nobody_is_sent_on_to_another_address(start: Start, path: str) -> None:
+    reply = start().post(path, json={"text": CHAT}, headers={"host": "127.0.0.1"}, follow_redirects=False)
+    assert reply.status_code in (404, 405)
+    assert reply.headers["content-type"] == "application/problem+json"
+
+
+def test_a_host_that_is_none_is_refused(start: Start) -> None:
+    assert start().post("/v1/scan", json={"text": CHAT}, headers={"host": "["}).status_code == 401
 
 
 def test_a_caller_who_leaves_takes_his_message_off_the_queue(start: Start) -> None:

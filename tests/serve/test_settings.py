@@ -69,3 +69,30 @@ def test_secrets_are_not_shown() -> None:
     assert settings.database == "postgresql+psycopg://u:hushhush@h/d"
     with pytest.raises(SettingsError, match="go together"):
         read_settings({"RUTHAN_LINE_CHANNEL_SECRET": "hushhush"})
+
+
+@pytest.mark.parametrize(
+    "content", ["line_channel_token: abc: hushhush", "line_channel_secret: @hushhush", "a: 'hushhush"]
+)
+def test_a_file_with_a_fault_is_not_quoted(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(f"port: 5\n{content}\n")
+    with pytest.raises(SettingsError, match=r"line [23], column \d+") as error:
+        read_settings({"RUTHAN_SETTINGS": str(file)})
+    assert "hushhush" not in str(error.value)
+
+
+def test_a_password_with_an_at_sign_is_told_of_and_not_printed() -> None:
+    with pytest.raises(SettingsError, match="%40") as error:
+        read_settings({"RUTHAN_DATABASE_URL": "postgresql+psycopg://ruthan:pa@ss-hushhush@host/ruthan"})
+    assert "hushhush" not in str(error.value)
+    file = "sqlite:////home/a@b/c@d.sqlite"
+    assert read_settings({"RUTHAN_DATABASE_URL": file}).database == file
+
+
+def test_proxies_are_addresses_or_networks() -> None:
+    for right in ("*", "10.0.0.1", "10.0.0.0/8, ::1", ""):
+        assert read_settings({"RUTHAN_TRUSTED_PROXIES": right}).trusted_proxies == right
+    for wrong in ("10.0.0.1/8", "balancer", "10.0.0"):
+        with pytest.raises(SettingsError, match="RUTHAN_TRUSTED_PROXIES is"):
+            read_settings({"RUTHAN_TRUSTED_PROXIES": wrong})

@@ -9,9 +9,9 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 from zipfile import ZipFile
@@ -118,24 +118,20 @@ def test_the_same_upload_sent_twice_is_one_job(start: Start) -> None:
     assert len(folders(client)) == 1
 
 
+def slowly(content: bytes) -> Iterator[bytes]:
+    for start in range(0, len(content), 1_000):
+        time.sleep(0.01)
+        yield content[start : start + 1_000]
+
+
 def test_the_same_upload_sent_twice_at_the_same_time_is_one_job(start: Start) -> None:
     client = start()
-    statuses: list[int] = []
 
-    def body() -> Iterator[bytes]:
-        for start in range(0, len(CHATS), 1_000):
-            time.sleep(0.01)
-            yield CHATS[start : start + 1_000]
+    def send(_: int) -> int:
+        return client.post("/v1/jobs", content=slowly(CHATS), headers={"Idempotency-Key": "upload-1"}).status_code
 
-    def send() -> None:
-        reply = client.post("/v1/jobs", content=body(), headers={"Idempotency-Key": "upload-1"})
-        statuses.append(reply.status_code)
-
-    threads = [Thread(target=send) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        statuses = list(pool.map(send, range(4)))
     assert sorted(statuses) == [200, 200, 200, 202]
     assert len(client.get("/v1/jobs").json()["jobs"]) == 1
     assert len(folders(client)) == 1
@@ -256,6 +252,14 @@ def test_texts_and_masks_are_as_asked_for(start: Start) -> None:
 def test_one_key_has_so_many_jobs_at_a_time(start: Start) -> None:
     client = start(jobs_per_key=2)
     assert [client.post("/v1/jobs", content=CHATS).status_code for _ in range(3)] == [202, 202, 429]
+
+
+def test_one_key_has_no_more_jobs_by_sending_them_at_the_same_time(start: Start) -> None:
+    client = start(jobs_per_key=2)
+    with ThreadPoolExecutor(6) as pool:
+        statuses = list(pool.map(lambda _: client.post("/v1/jobs", content=slowly(CHATS)).status_code, range(6)))
+    assert sorted(statuses) == [202, 202, 429, 429, 429, 429]
+    assert len(folders(client)) == 2
 
 
 def test_a_full_disk_is_told_and_nothing_is_left(start: Start) -> None:

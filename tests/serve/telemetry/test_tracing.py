@@ -39,7 +39,7 @@ def collector() -> Iterator[tuple[str, list[bytes]]]:
     server.server_close()
 
 
-def test_requests_and_batches_are_traced_without_texts_queries_or_keys(
+def test_requests_and_batches_are_traced_without_texts_queries_or_callers(
     serving: Serve, collector: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proto = pytest.importorskip(
@@ -49,25 +49,33 @@ def test_requests_and_batches_are_traced_without_texts_queries_or_keys(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")
     found = serving()
+    headers = {"content-type": "application/json", "user-agent": "Secretagent/5"}
     for path in ("/v1/scan", "/v1/jobs?name=secretname.txt"):
         request = urllib.request.Request(
-            f"{found.url}{path}", json.dumps({"text": TEXT}).encode(), {"content-type": "application/json"}
+            f"{found.url}{path}",
+            json.dumps({"text": TEXT}).encode(),
+            headers,
         )
         urllib.request.urlopen(request).close()
     end = time.monotonic() + 20
     names: set[str] = set()
+    spans: list[Any] = []
     while not {"POST /v1/scan", "POST /v1/jobs", "batch"} <= names:
         assert time.monotonic() < end, names
         time.sleep(0.1)
-        names = {
-            each.name
+        spans = [
+            each
             for body in taken
             for resource in proto.ExportTraceServiceRequest.FromString(body).resource_spans
             for scope in resource.scope_spans
             for each in scope.spans
-        }
+        ]
+        names = {each.name for each in spans}
+    callers = [each.value.string_value for span in spans for each in span.attributes if "peer" in each.key]
+    assert callers
+    assert not any(callers)
     everything = b"".join(taken)
-    for hidden in ("easyloan", "กู้", "secretname"):
+    for hidden in ("easyloan", "กู้", "secretname", "Secretagent"):
         assert hidden.encode() not in everything
 
 
