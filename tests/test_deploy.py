@@ -2,16 +2,22 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from serve.settings import PREFIX, Settings, read_settings
+from serve.access import check_may_listen
+from serve.commands.common import opened
+from serve.main import main, parser
+from serve.settings import PREFIX, Settings, SettingsError, read_settings
+from serve.storage import keys
 from serve.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parents[1]
@@ -31,8 +37,16 @@ def resources() -> dict[str, Any]:
     return {each["kind"]: each for each in found}
 
 
-def container() -> dict[str, Any]:
-    return resources()["Deployment"]["spec"]["template"]["spec"]["containers"][0]  # type: ignore[no-any-return]
+def pod(kind: str = "Deployment") -> dict[str, Any]:
+    return resources()[kind]["spec"]["template"]["spec"]  # type: ignore[no-any-return]
+
+
+def container(kind: str = "Deployment") -> dict[str, Any]:
+    return pod(kind)["containers"][0]  # type: ignore[no-any-return]
+
+
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))  # type: ignore[no-any-return]
 
 
 def test_the_dockerfile_has_no_fault() -> None:
@@ -68,7 +82,9 @@ def test_all_of_it_is_tidy_yaml() -> None:
 
 def test_every_manifest_is_applied() -> None:
     content = yaml.safe_load((DEPLOY / "kubernetes/kustomization.yaml").read_text("utf-8"))
-    assert sorted(content["resources"]) == sorted(path.name for path in MANIFESTS)
+    # The first key would be made anew each time.
+    assert sorted([*content["resources"], "first-key.yaml"]) == sorted(path.name for path in MANIFESTS)
+    assert "first-key.yaml" not in content["resources"]
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "kubernetes/settings.yaml"])
@@ -81,7 +97,7 @@ def test_only_settings_that_there_are_are_set(name: str) -> None:
 
 def test_the_settings_of_kubernetes_can_be_read_and_fit_its_probes_and_grace() -> None:
     settings = read_settings(resources()["ConfigMap"]["data"])
-    spec = resources()["Deployment"]["spec"]["template"]["spec"]
+    spec = pod()
     assert container()["ports"][0]["containerPort"] == settings.port
     assert spec["terminationGracePeriodSeconds"] > settings.shutdown_delay + settings.drain_seconds
     probe = container()["readinessProbe"]
@@ -103,13 +119,92 @@ def test_probes_ask_paths_that_there_are() -> None:
 
 
 def test_nothing_runs_as_root_or_writes_to_the_image() -> None:
-    spec = resources()["Deployment"]["spec"]["template"]["spec"]
-    assert spec["securityContext"]["runAsNonRoot"]
-    assert container()["securityContext"]["readOnlyRootFilesystem"]
-    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))["services"]["ruthan"]
-    assert compose["read_only"]
+    for kind in ("Deployment", "Job"):
+        assert pod(kind)["securityContext"]["runAsNonRoot"]
+        assert pod(kind)["securityContext"]["runAsUser"] == 10001
+        assert container(kind)["securityContext"]["readOnlyRootFilesystem"]
+    assert compose()["services"]["ruthan"]["read_only"]
     assert re.search(r"^USER 10001$", (DEPLOY / "Dockerfile").read_text("utf-8"), re.MULTILINE)
-    assert spec["securityContext"]["runAsUser"] == 10001
+
+
+def test_the_service_starts_with_the_key_that_is_made_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'ruthan.sqlite'}"
+    settings = read_settings({**resources()["ConfigMap"]["data"], "RUTHAN_DATABASE_URL": url})
+    monkeypatch.setenv("RUTHAN_DATABASE_URL", url)
+    with opened(settings) as database:
+        with pytest.raises(SettingsError, match="no API key yet"):
+            check_may_listen(settings, database)
+        assert main(container("Job")["args"]) == 0
+        check_may_listen(settings, database)
+        with database.session() as session:
+            [key] = keys.every(session)
+    assert key.scopes == "metrics"  # it is in the logs
+    assert key.expires_at is not None
+
+
+def test_the_first_key_is_made_as_the_service_would_run() -> None:
+    assert container("Job")["envFrom"] == container()["envFrom"]
+    assert container("Job")["volumeMounts"] == container()["volumeMounts"]
+    for part in ("securityContext", "enableServiceLinks", "automountServiceAccountToken"):
+        assert pod("Job")[part] == pod()[part]
+    assert container("Job")["securityContext"] == container()["securityContext"]
+    [image] = yaml.safe_load((DEPLOY / "kubernetes/kustomization.yaml").read_text("utf-8"))["images"]
+    assert container("Job")["image"] == f"{image['newName']}:{image['newTag']}"
+
+
+def test_every_command_of_the_service_is_real() -> None:
+    shown = (ROOT / "docs/serving.md").read_text("utf-8") + (DEPLOY / "compose.yaml").read_text("utf-8")
+    commands = re.findall(r"(?:run --rm ruthan|-- ruthan-serve) (keys [^)\n]*)", shown)
+    assert len(commands) >= 4
+    for command in commands:
+        assert parser().parse_args(shlex.split(command)).verb == "create"
+
+
+def test_figures_are_asked_for_with_a_key() -> None:
+    assert not read_settings(resources()["ConfigMap"]["data"]).metrics_open
+    monitor = yaml.safe_load((DEPLOY / "kubernetes/monitoring/scraping.yaml").read_text("utf-8"))
+    [endpoint] = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint["port"] in {port["name"] for port in container()["ports"]}
+    secret = endpoint["authorization"]["credentials"]
+    made = f"create secret generic {secret['name']} --from-literal={secret['key']}="
+    assert made in (ROOT / "docs/serving.md").read_text("utf-8")
+    # Whoever goes by annotations has no key.
+    assert "annotations" not in resources()["Deployment"]["spec"]["template"]["metadata"]
+
+
+def test_whoever_calls_through_the_published_port_is_told_apart() -> None:
+    [network] = compose()["networks"]["default"]["ipam"]["config"]
+    value = compose()["services"]["ruthan"]["environment"]["RUTHAN_TRUSTED_PROXIES"]
+    assert value == f"${{RUTHAN_TRUSTED_PROXIES:-{network['gateway']}}}"
+    assert ip_address(network["gateway"]) in ip_network(network["subnet"])
+
+
+@pytest.mark.parametrize("name", ["RUTHAN_TRUSTED_PROXIES", "RUTHAN_RATE_STORAGE"])
+def test_who_is_counted_and_where_can_be_set(name: str) -> None:
+    assert name in resources()["ConfigMap"]["data"]
+    assert f"${{{name}:-" in compose()["services"]["ruthan"]["environment"][name]
+
+
+def test_any_password_will_do() -> None:
+    from sqlalchemy import make_url
+
+    environment = compose()["services"]["ruthan"]["environment"]
+    url = make_url(environment["RUTHAN_DATABASE_URL"])
+    postgres = compose()["services"]["postgres"]["environment"]
+    assert (url.username, url.database) == (postgres["POSTGRES_USER"], postgres["POSTGRES_DB"])
+    assert url.password is None
+    assert environment["PGPASSWORD"] == postgres["POSTGRES_PASSWORD"]
+
+
+def test_the_database_is_ready_only_when_others_can_reach_it() -> None:
+    check = compose()["services"]["postgres"]["healthcheck"]["test"]
+    assert "--host 127.0.0.1" in check[1]
+
+
+def test_the_image_tells_nobody_that_it_runs() -> None:
+    assert "ORT_DISABLE_TELEMETRY=1" in (DEPLOY / "Dockerfile").read_text("utf-8")
 
 
 def figures() -> set[str]:
