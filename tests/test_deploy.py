@@ -152,6 +152,7 @@ def test_the_first_key_is_made_as_the_service_would_run() -> None:
     assert container("Job")["securityContext"] == container()["securityContext"]
     [image] = yaml.safe_load((DEPLOY / "kubernetes/kustomization.yaml").read_text("utf-8"))["images"]
     assert container("Job")["image"] == f"{image['newName']}:{image['newTag']}"
+    assert f"job/{resources()['Job']['metadata']['name']}\n" in (ROOT / "docs/serving.md").read_text("utf-8")
 
 
 def test_every_command_of_the_service_is_real() -> None:
