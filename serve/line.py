@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import httpx
+from cachetools import TTLCache
 from fastapi import APIRouter, FastAPI, Header, Request
 from sqlalchemy import delete
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,7 +26,7 @@ from starlette.responses import JSONResponse, Response
 
 from ruthan.verdict import Verdict
 from serve import problems
-from serve.engine.answer import Answer, Item
+from serve.engine.answer import Answer, Item, digest_of
 from serve.line_sentences import Sentences, default_sentences
 from serve.problems import Problem
 from serve.service import Service, ServiceDep
@@ -35,6 +36,8 @@ from serve.storage.tables import LineEvent
 API = "https://api.line.me"
 REPLY_SECONDS = 10.0  # for LINE to take a reply
 ATTEMPTS = 3  # to hand it over; a reply token works once, so none is said twice
+QUIET_SECONDS = 600.0  # after a warning, in which a group is not warned of the same text again
+REMEMBERED = 10_000  # events and warnings, in memory
 KEPT_SECONDS = 86_400.0  # for which an event is remembered; LINE delivers anew within minutes or hours
 
 _log = logging.getLogger(__name__)
@@ -51,7 +54,7 @@ def router(settings: Settings, api: str = API) -> APIRouter:
         raise SettingsError("the LINE bot needs RUTHAN_LINE_CHANNEL_SECRET and RUTHAN_LINE_CHANNEL_TOKEN")
     secret = settings.line_channel_secret.get_secret_value().encode()
     line = _Line(api, settings.line_channel_token.get_secret_value())
-    sentences = default_sentences()
+    bot = _Bot(line, default_sentences())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -83,8 +86,8 @@ def router(settings: Settings, api: str = API) -> APIRouter:
                 "key-unknown",
                 "X-Line-Signature does not fit the body; RUTHAN_LINE_CHANNEL_SECRET has to be that of the channel",
             )
-        events = await _new(service, [event for event in _events(body) if _asks(event)])
-        return JSONResponse({}, background=BackgroundTask(_reply_to_all, service, sentences, line, events))
+        # LINE waits for two seconds, and a database may take longer.
+        return JSONResponse({}, background=BackgroundTask(bot.take, service, _events(body)))
 
     return routes
 
@@ -140,57 +143,80 @@ def _asks(event: dict[str, Any]) -> bool:
     return wanted and isinstance(event.get("replyToken"), str)
 
 
-async def _new(service: Service, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those of events that were not taken before, by this worker or another."""
-    ids = {_id(event) for event in events}
-    if not ids:
-        return []
-
-    def take(session: Session) -> set[str]:
-        now = time.time()
-        session.execute(delete(LineEvent).where(LineEvent.received_at < now - KEPT_SECONDS))
-        insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-        rows = [{"id": each, "received_at": now} for each in sorted(ids)]
-        return set(session.scalars(insert(LineEvent).values(rows).on_conflict_do_nothing().returning(LineEvent.id)))
-
-    try:
-        taken = await service.database.run(take)
-    except Problem as problem:  # better answered twice than not at all
-        _log.warning("events of LINE are not remembered: %s", problem.kind)
-        return events
-    return [event for event in events if _id(event) in taken]
-
-
 def _id(event: dict[str, Any]) -> str:
     """What an event is remembered by; the token for its reply is as much its own."""
-    return str(event.get("webhookEventId") or event["replyToken"])[:64]
+    return hashlib.sha256(
+        str(event.get("webhookEventId") or event["replyToken"]).encode("utf-8", "surrogatepass")
+    ).hexdigest()
 
 
-async def _reply_to_all(service: Service, sentences: Sentences, line: _Line, events: list[dict[str, Any]]) -> None:
-    for failure in await asyncio.gather(
-        *(_reply_to(service, sentences, line, event) for event in events), return_exceptions=True
-    ):
-        if isinstance(failure, Exception):  # its words may quote a message
-            _log.error("an event of LINE was not answered", extra={"error": type(failure).__name__})
+class _Bot:
+    """Answers events, each once."""
 
+    def __init__(self, line: _Line, sentences: Sentences) -> None:
+        self._line, self._sentences = line, sentences
+        self._taken: TTLCache[str, bool] = TTLCache(REMEMBERED, KEPT_SECONDS)  # for when the database is away
+        self._warned: TTLCache[tuple[str, str], bool] = TTLCache(REMEMBERED, QUIET_SECONDS)
 
-async def _reply_to(service: Service, sentences: Sentences, line: _Line, event: dict[str, Any]) -> None:
-    alone = _field(event, "source", "type") == "user"
-    text, quoted = None, None
-    if event["type"] != "message":
-        text = sentences[event["type"]]
-    elif isinstance(_field(event, "message", "text"), str):
-        verdict = await _verdict(service, event["message"]["text"], alone)
-        if isinstance(verdict, Verdict):
-            if alone or verdict.action != "allow":
-                text = sentences.of_verdict(verdict)
-                quoted = None if verdict.needs_help else _field(event, "message", "quoteToken")
-        elif alone:
-            text = sentences[verdict]
-    elif alone:
-        text = sentences["no_text"]
-    if text is not None:
-        await line.reply(event["replyToken"], text, quoted if isinstance(quoted, str) else None)
+    async def take(self, service: Service, events: list[dict[str, Any]]) -> None:
+        """Answer those events that want it, and were not taken before."""
+        new = await self._new(service, {_id(event): event for event in events if _asks(event)})
+        for failure in await asyncio.gather(*(self._reply_to(service, event) for event in new), return_exceptions=True):
+            if isinstance(failure, Exception):  # its words may quote a message
+                _log.error("an event of LINE was not answered", extra={"error": type(failure).__name__})
+
+    async def _new(self, service: Service, events: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those of events, by their ids, that were not taken before, by this worker or another."""
+        ids = sorted(events.keys() - self._taken.keys())
+        if not ids:
+            return []
+        self._taken.update(dict.fromkeys(ids, True))
+
+        def take(session: Session) -> set[str]:
+            now = time.time()
+            session.execute(delete(LineEvent).where(LineEvent.received_at < now - KEPT_SECONDS))
+            insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+            rows = [{"id": each, "received_at": now} for each in ids]
+            return set(session.scalars(insert(LineEvent).values(rows).on_conflict_do_nothing().returning(LineEvent.id)))
+
+        try:
+            taken = await service.database.run(take)
+        except Problem as problem:  # better answered by two workers than by none
+            _log.warning("events of LINE are not remembered: %s", problem.kind)
+            taken = set(ids)
+        return [event for number, event in events.items() if number in taken]
+
+    async def _reply_to(self, service: Service, event: dict[str, Any]) -> None:
+        found = await self._answer(service, event)
+        if found is not None:
+            quoted = found[1]
+            await self._line.reply(event["replyToken"], found[0], quoted if isinstance(quoted, str) else None)
+
+    async def _answer(self, service: Service, event: dict[str, Any]) -> tuple[str, Any] | None:
+        """What to say to an event, and the token of the message to quote; None for nothing."""
+        if event["type"] != "message":
+            return self._sentences[event["type"]], None
+        text = _field(event, "message", "text")
+        alone = _field(event, "source", "type") == "user"
+        asked = alone or _mentioned(event)
+        if not isinstance(text, str):
+            return (self._sentences["no_text"], None) if alone and _first_of_its_set(event) else None
+        verdict = await _verdict(service, text, alone)
+        if not isinstance(verdict, Verdict):
+            return (self._sentences[verdict], None) if asked else None
+        if not asked and (verdict.action != "block" or self._just_warned(event, text)):
+            return None
+        return self._sentences.of_verdict(verdict), None if verdict.needs_help else _field(
+            event, "message", "quoteToken"
+        )
+
+    def _just_warned(self, event: dict[str, Any], text: str) -> bool:
+        """Whether a group was warned of the same text a short while ago."""
+        group = _field(event, "source", "groupId") or _field(event, "source", "roomId")
+        key = str(group), digest_of(text)
+        known = key in self._warned
+        self._warned[key] = True
+        return known
 
 
 async def _verdict(service: Service, text: str, alone: bool) -> Verdict | str:
@@ -208,6 +234,19 @@ async def _verdict(service: Service, text: str, alone: bool) -> Verdict | str:
         return "busy"
     service.metrics.verdict(answer.label, answer.action)
     return Verdict.from_dict(json.loads(answer.body))
+
+
+def _mentioned(event: dict[str, Any]) -> bool:
+    """Whether a message calls the bot by its name."""
+    mentioned = _field(event, "message", "mention", "mentionees")
+    return isinstance(mentioned, list) and any(
+        isinstance(each, dict) and each.get("isSelf") is True for each in mentioned
+    )
+
+
+def _first_of_its_set(event: dict[str, Any]) -> bool:
+    """Whether an image stands alone, or is the first of those sent together."""
+    return _field(event, "message", "imageSet", "index") in (None, 1)
 
 
 def _field(event: dict[str, Any], *path: str) -> Any:

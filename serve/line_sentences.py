@@ -7,8 +7,10 @@ from pathlib import Path
 from ruthan.errors import DataError
 from ruthan.evidence.reference import hotlines
 from ruthan.resources import read_yaml, shipped
+from ruthan.taxonomy import BENIGN
 from ruthan.verdict import Verdict
 
+TRAFFICKING = "trafficking"
 LONGEST = 5_000  # UTF-16 code units of a reply, as LINE counts
 
 
@@ -33,8 +35,10 @@ class Sentences:
     def of_verdict(self, verdict: Verdict) -> str:
         """What to tell of a verdict: what the message looks like, why, what to do, and whom to call."""
         if verdict.needs_help:
-            return self["needs_help"]
-        said = [*verdict.reasons]
+            # A demand for money in somebody's name is answered too, in words that name nobody's plight.
+            asks = verdict.label not in (BENIGN, TRAFFICKING)
+            return f"{self['needs_help']}\n\n{self['hold_money']}" if asks else self["needs_help"]
+        said = [_DOMAIN.sub("[.]", each) for each in verdict.reasons]  # apps would make a link of it
         if verdict.action == "allow":
             said.append(self["allowed"])
         else:
@@ -44,7 +48,8 @@ class Sentences:
         return shortened("\n".join([*said, "", self["footer"]]))
 
 
-_NAMES = tuple("block review advice allowed footer needs_help follow join no_text too_long busy".split())
+_NAMES = tuple("block review advice allowed footer needs_help hold_money follow join no_text too_long busy".split())
+_DOMAIN = re.compile(r"(?<=[a-zA-Z0-9-])\.(?=[a-zA-Z]{2})")  # the full stops in one
 _NUMBER = re.compile(r"\{(\d+)\}")
 
 

@@ -4,6 +4,7 @@ docs/serving.md has them all in one table, which a test holds against this file.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
@@ -118,6 +119,16 @@ class Settings(BaseModel):
             if each != "*":
                 ip_network(each)
         return value
+
+    @field_validator("line_channel_secret", "line_channel_token")
+    @classmethod
+    def _sendable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        bare = value.get_secret_value().strip()  # a file or a secret store often ends in a new line
+        if not re.fullmatch(r"[\x21-\x7e]*", bare):
+            raise ValueError("copy it from the LINE Developers Console: letters, digits and signs, without spaces")
+        return SecretStr(bare)
 
     @field_validator("database_url")
     @classmethod
