@@ -1,4 +1,8 @@
+import os
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,3 +48,14 @@ def test_probabilities_sum_to_one(classifier: Classifier) -> None:
     [prediction] = classifier.classify(["สวัสดีครับ"])
     assert prediction.probabilities.shape == (len(classifier.info.labels),)
     assert prediction.probabilities.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("first", ["ruthan.scanner", "ruthan.masking", "ruthan.model.classifier"])
+def test_scanning_leaves_nothing_in_the_home_folder_and_needs_none(tmp_path: Path, first: str) -> None:
+    code = f"import {first}; from ruthan import Scanner; Scanner().scan('สวัสดี')"
+    ours = ("ORT_DISABLE_TELEMETRY", "PYTHAINLP_READ_ONLY", "PYTHAINLP_DATA")
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    for home in (tmp_path, Path("/proc/nowhere")):
+        places = {"HOME": str(home), "XDG_CACHE_HOME": str(home)}
+        subprocess.run([sys.executable, "-c", code], env=environment | places, check=True)
+    assert [*tmp_path.rglob("*")] == []
