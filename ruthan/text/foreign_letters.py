@@ -14,6 +14,7 @@ from ruthan.text.normalized import Edit, Step, without_overlap
 
 WINDOW = 12  # characters on either side that are read to judge a place
 _CANDIDATES = 48  # readings of one word that are tried
+_RUNS = 300  # different mixed runs of one text that are; trying one takes up to a millisecond
 
 # Seen in real messages: โuนัa, สล๊ot, แจ้งรัU, ไม๋ต้oง, 8ลิ๊ก; and letters that look or sound alike.
 _READINGS = {
@@ -42,14 +43,20 @@ def _letters_in_words(text: str) -> Iterator[Edit]:
     if not _MIXED_AT_ALL.search(text):
         return
     done = 0
+    respelled: dict[str, Edit | None] = {}
     for match in _MIXED.finditer(text):
         if match.start() < done or any(letter not in _READINGS for letter in match[0]):
             continue
         left, right = _window(text, *match.span())
-        edit = _respelled(text, left, right)
-        if edit is not None and edit.start >= done:
-            done = edit.end
-            yield edit
+        run = text[left:right]
+        if run not in respelled:
+            if len(respelled) == _RUNS:
+                return
+            respelled[run] = _respelled(run)
+        edit = respelled[run]
+        if edit is not None and left + edit.start >= done:
+            done = left + edit.end
+            yield Edit(left + edit.start, done, edit.result)
 
 
 def _window(text: str, start: int, end: int) -> tuple[int, int]:
@@ -66,9 +73,8 @@ def _window(text: str, start: int, end: int) -> tuple[int, int]:
     return left, right
 
 
-def _respelled(text: str, left: int, right: int) -> Edit | None:
+def _respelled(run: str) -> Edit | None:
     """The reading of a mixed run that leaves fewest characters unknown, if it leaves far fewer than the Thai parts."""
-    run = text[left:right]
     foreign = [at for at, letter in enumerate(run) if letter in _READINGS]
     best, choice = oddness(_THAI_RUN.findall(run)), run
     unread = best[0]
@@ -92,7 +98,7 @@ def _respelled(text: str, left: int, right: int) -> Edit | None:
     start, end = first, last + 1
     while start > 0 and _THAI_RUN.match(run[start - 1]) and first - start < 3:
         start -= 1
-    return Edit(left + start, left + end, choice[start:end])
+    return Edit(start, end, choice[start:end])
 
 
 def _readings(letters: list[str]) -> Iterator[tuple[str, ...]]:

@@ -10,8 +10,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy.orm import Session
-
 from ruthan.errors import BundleError, RuthanError
 from ruthan.model.bundle import INFO, default_bundle
 from ruthan.policy import default_policy
@@ -19,7 +17,7 @@ from ruthan.scanner import Scanner
 from serve import memory
 from serve.problems import Problem
 from serve.settings import Settings
-from serve.storage.database import Database
+from serve.storage.database import Database, alone
 from serve.storage.tables import ActiveModel
 from serve.telemetry.metrics import Metrics
 
@@ -86,10 +84,17 @@ class Models:
         :param by: id of the key that asked for it.
         :raises Problem: `not-found`, or `conflict` if it cannot be used.
         """
-        now = self._current
-        model_path = _named(self._settings.models_dir, model, "") if model is not None else now.model_path
-        policy_path = _named(self._settings.policies_dir, policy, ".yaml") if policy is not None else now.policy_path
         with self._changing:
+            row = self._stored()
+            seen = row.generation if row else 0
+            # What is not named stays as it is by the database: this worker may not have followed yet.
+            theirs = row if row is not None and row.configured == self._configured else None
+            model_path = Path(theirs.model) if theirs else self._current.model_path
+            policy_path = Path(theirs.policy) if theirs else self._current.policy_path
+            if model is not None:
+                model_path = _named(self._settings.models_dir, model, "")
+            if policy is not None:
+                policy_path = _named(self._settings.policies_dir, policy, ".yaml")
             try:
                 loaded = self._load(model_path, policy_path)
             except RuthanError as error:
@@ -98,16 +103,15 @@ class Models:
                 raise Problem(
                     "conflict", f"nothing was changed: {_without_folders(error, model_path, policy_path)}"
                 ) from error
-
-            def keep(session: Session) -> int:
-                row = session.get(ActiveModel, 1, with_for_update=True) or ActiveModel(id=1, generation=0)
-                row.configured, row.model, row.policy = self._configured, str(model_path), str(policy_path)
-                row.generation, row.changed_at, row.changed_by = row.generation + 1, time.time(), by
-                session.add(row)
-                return row.generation
-
             with self._database.session() as session:
-                self._generation = keep(session)
+                alone(session, "model")
+                row = session.get(ActiveModel, 1) or ActiveModel(id=1, generation=0)
+                if row.generation != seen:
+                    raise Problem("conflict", "nothing was changed: another exchange came in between; send it again")
+                row.configured, row.model, row.policy = self._configured, str(model_path), str(policy_path)
+                row.generation, row.changed_at, row.changed_by = seen + 1, time.time(), by
+                session.add(row)
+            self._generation = seen + 1
             self._replace(loaded)
         return loaded
 
@@ -158,9 +162,12 @@ class Models:
         return f"{self._settings.model or 'default'}\n{self._settings.policy or 'default'}"
 
     def _row(self) -> ActiveModel | None:
-        with self._database.session() as session:
-            row = session.get(ActiveModel, 1)
+        row = self._stored()
         return row if row is not None and row.configured == self._configured else None
+
+    def _stored(self) -> ActiveModel | None:
+        with self._database.session() as session:
+            return session.get(ActiveModel, 1)
 
     def _started(self) -> Loaded:
         try:
@@ -219,4 +226,7 @@ def _without_folders(error: RuthanError, *paths: Path) -> str:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    except OSError as error:
+        raise BundleError(f"cannot read {path}: {error.strerror}") from error

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ruthan.text import foreign_letters
 from ruthan.text.normalize import DISGUISES, STEPS, normalize
 from ruthan.text.normalized import NormalizedText, apply
 
@@ -198,3 +199,15 @@ def test_no_text_stalls_the_steps(text: str) -> None:
     began = time.perf_counter()
     normalize(text)
     assert time.perf_counter() - began < 20
+
+
+def test_a_text_full_of_foreign_letters_is_not_respelled_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+    monkeypatch.setattr(foreign_letters, "_respelled", tried.append)
+    normalize(
+        "".join(f"{first}{letter}{last} " for first in "กขคงจฉชซ" for letter in "aosunw" for last in "ดตถทธนบปมยรลว")
+    )
+    assert 100 < len(tried) == len(set(tried)) <= 300
+    tried.clear()
+    normalize("กaข " * 5_000)
+    assert len(tried) == 1

@@ -1,8 +1,10 @@
+import contextlib
 import json
 import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,6 +61,66 @@ def test_an_exchange_holds_for_all_workers_and_after_a_new_start(own: Settings, 
     one.swap(None, "mild", "k1")
     assert other.follow()
     assert (other.current.scanner.model, other.current.scanner.policy.name) == ("second", "mild")
+
+
+def test_what_an_exchange_does_not_name_stays_as_another_worker_was_told(own: Settings, database: Database) -> None:
+    one, other = make(own, database), make(own, database)
+    one.swap("second", None, "k1")
+    other.swap(None, "mild", "k1")  # it has not followed yet
+    one.follow()
+    for each in (one, other, make(own, database)):
+        assert (each.current.scanner.model, each.current.scanner.policy.name) == ("second", "mild")
+
+
+def test_of_two_exchanges_at_once_all_workers_follow_one(
+    own: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = [make(own, database), make(own, database)]
+    together = threading.Barrier(2)
+    load = Models._load
+
+    def slowly(self: Models, model: Path, policy: Path) -> Any:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait(5)
+        return load(self, model, policy)
+
+    monkeypatch.setattr(Models, "_load", slowly)
+    outcomes: list[str] = []
+
+    def exchange(worker: Models, name: str) -> None:
+        try:
+            outcomes.append(worker.swap(name, None, "k1").scanner.model)
+        except Problem as problem:
+            outcomes.append(problem.kind)
+
+    threads = [threading.Thread(target=exchange, args=pair) for pair in zip(workers, ("first", "second"), strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    monkeypatch.undo()
+    assert outcomes.count("conflict") == 1
+    for worker in workers:
+        worker.follow()
+    assert {worker.current.scanner.model for worker in workers} == {*outcomes} - {"conflict"}
+
+
+def test_an_exchange_that_was_not_kept_is_not_taken_for_one(
+    own: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = make(own, database), make(own, database)
+
+    def away(session: object, name: str) -> None:
+        raise Problem("storage-unavailable", "away")
+
+    monkeypatch.setattr("serve.engine.models.alone", away)
+    with pytest.raises(Problem, match="away"):
+        one.swap("second", None, "k1")
+    monkeypatch.undo()
+    assert one.current.scanner.model == "first"
+    other.swap("second", None, "k1")
+    assert one.follow()
+    assert one.current.scanner.model == "second"
 
 
 def test_settings_that_changed_go_before_an_exchange(own: Settings, database: Database) -> None:
