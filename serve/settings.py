@@ -66,7 +66,10 @@ class Settings(BaseModel):
     # Engine
     batch_tokens: Count = Field(192, description="about how many tokens are judged together")
     batch_wait_ms: float = Field(2, ge=0, le=1_000, description="longest wait for others to judge together with")
-    queue_tokens: Count = Field(16_000, description="while about so many tokens wait, 429: two seconds of two cores")
+    queue_tokens: Count = Field(
+        16_000,
+        description="while so many tokens wait of short requests, or of long ones, 429: 2 s of two cores",
+    )
     deadline_seconds: Seconds = Field(10, description="seconds within which a verdict is given, or 504")
     cache_bytes: Rate = Field(64_000_000, description="bytes of verdicts that a worker remembers; 0 for none")
     cache_seconds: Seconds = Field(3_600, description="seconds for which a verdict is remembered")

@@ -46,6 +46,11 @@ class Loaded:
     policy_digest: str
 
     @property
+    def window_tokens(self) -> int:
+        """How many tokens the model reads at once."""
+        return self.scanner.classifier.info.window_tokens
+
+    @property
     def model_version(self) -> str:
         """Name and digest of the model."""
         return f"{self.scanner.model}@{self.model_digest}"

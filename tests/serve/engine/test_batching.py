@@ -13,6 +13,7 @@ from ruthan.scanner import Scanner
 from ruthan.verdict import Verdict
 from serve.engine.answer import Answer, Item, answer_of
 from serve.engine.batching import RUNNING, Engine
+from serve.engine.lanes import tokens_of
 from serve.problems import Problem
 from serve.settings import Settings
 from serve.telemetry.metrics import Metrics
@@ -42,7 +43,7 @@ class Slow:
 
 
 def loaded(scanner: object, digest: str = "0") -> SimpleNamespace:
-    return SimpleNamespace(scanner=scanner, model_digest=digest, policy_digest="0")
+    return SimpleNamespace(scanner=scanner, model_digest=digest, policy_digest="0", window_tokens=256)
 
 
 def run(scanner: object, use: Callable[[Engine, SimpleNamespace], Coroutine[Any, Any, T]], **given: object) -> T:
@@ -110,10 +111,134 @@ def test_a_batch_holds_no_more_than_its_tokens() -> None:
     scanner = Slow()
 
     async def use(engine: Engine, _: object) -> None:
-        await engine.judge([Item(f"{number:04}" + "x" * 296) for number in range(40)])
+        await engine.judge([Item(f"{number:04}" + "x" * 293) for number in range(40)])
+        await engine.judge([Item("short"), Item("x" * 3_000), Item("also short")])
 
     run(scanner, use, batch_tokens=500)
-    assert max(map(len, scanner.batches)) == 5
+    assert max(map(len, scanner.batches[:-3])) == 5
+    assert [len(batch) for batch in scanner.batches[-3:]] == [1, 1, 1]
+
+
+def test_a_huge_message_leaves_room_for_all_others() -> None:
+    scanner = Slow(0.05)
+
+    async def use(engine: Engine, _: object) -> float:
+        huge = [asyncio.create_task(engine.judge([Item(f"{number}" + "x" * 9_000)])) for number in range(4)]
+        await asyncio.sleep(0.01)
+        began = time.perf_counter()
+        await engine.judge([Item("small")])
+        seconds = time.perf_counter() - began
+        assert not huge[1].done()
+        await asyncio.gather(*huge)
+        return seconds
+
+    assert run(scanner, use) < 0.5
+    assert all(len(batch) == 1 for batch in scanner.batches)
+
+
+def test_a_large_request_is_judged_however_many_small_ones_come() -> None:
+    scanner = Slow(0.001)
+
+    async def use(engine: Engine, _: object) -> tuple[int, int]:
+        done = 0
+        ended = asyncio.Event()
+
+        async def caller(number: int) -> None:
+            nonlocal done
+            turn = 0
+            while not ended.is_set():
+                await engine.judge([Item(f"{number} {turn}")])
+                done, turn = done + 1, turn + 1
+
+        callers = [asyncio.create_task(caller(number)) for number in range(200)]
+        await asyncio.sleep(0.1)
+        before = done
+        await engine.judge([Item(f"of many {number}") for number in range(300)], deadline=10)
+        meanwhile = done - before
+        ended.set()
+        await asyncio.gather(*callers)
+        return meanwhile, done
+
+    meanwhile, _ = run(scanner, use)
+    assert 150 < meanwhile < 900  # both had their share
+
+
+def test_large_requests_do_not_close_the_queue_to_small_ones() -> None:
+    scanner = Slow()
+
+    async def use(engine: Engine, _: object) -> list[Answer | Problem]:
+        busy = await occupy(engine, scanner)
+        large = [asyncio.create_task(engine.judge([Item(f"{number}" * 6_000) for number in range(3)]))]
+        await asyncio.sleep(0.02)
+        with pytest.raises(Problem, match="too many"):
+            await engine.judge([Item("another " * 1_000)])
+        small = asyncio.create_task(engine.judge([Item("small")]))
+        await asyncio.sleep(0.02)
+        scanner.open.set()
+        await asyncio.gather(*busy, *large)
+        return await small
+
+    assert labels(run(scanner, use, queue_tokens=2_000)) == ["small"]
+
+
+def test_who_asks_for_one_message_of_a_batch_does_not_wait_for_the_batch() -> None:
+    scanner = Slow(0.002)
+
+    async def use(engine: Engine, _: object) -> None:
+        large = asyncio.create_task(engine.judge([Item(f"{number} {'x' * 150}") for number in range(200)]))
+        await asyncio.sleep(0.05)
+        await engine.judge([Item(f"199 {'x' * 150}")])
+        assert not large.done()
+        assert labels(await large) == [f"{number} {'x' * 150}" for number in range(200)]
+
+    run(scanner, use)
+    assert sum(map(len, scanner.batches)) == 200
+
+
+def test_a_request_is_answered_by_one_model_and_a_later_one_by_the_next() -> None:
+    old, new = Slow(0.002), Slow()
+
+    async def use(engine: Engine, models: SimpleNamespace) -> None:
+        earlier = asyncio.create_task(engine.judge([Item(f"{number} {'x' * 150}") for number in range(100)]))
+        await asyncio.sleep(0.05)
+        models.current = loaded(new, "1")
+        later = await engine.judge([Item(f"{number} {'x' * 150}") for number in range(100)])
+        for answers, digest in ((await earlier, "0"), (later, "1")):
+            assert {each.loaded.model_digest for each in answers if isinstance(each, Answer)} == {digest}
+
+    run(old, use, cache_bytes=64_000_000)
+    assert sum(map(len, old.batches)) == sum(map(len, new.batches)) == 100
+
+
+def test_callers_who_leave_a_long_queue_hold_nobody_up() -> None:
+    scanner = Slow()
+
+    async def use(engine: Engine, _: object) -> float:
+        busy = await occupy(engine, scanner)
+        leaving = [
+            asyncio.create_task(engine.judge([Item(f"{number} {place}") for place in range(200)]))
+            for number in range(70)
+        ]
+        await asyncio.sleep(0.5)
+        slowest = 0.0
+        for task in reversed(leaving):
+            began = time.perf_counter()
+            task.cancel()
+            await asyncio.sleep(0)
+            slowest = max(slowest, time.perf_counter() - began)
+        scanner.open.set()
+        await asyncio.gather(*busy, *leaving, return_exceptions=True)
+        assert labels(await engine.judge([Item("next")])) == ["next"]
+        return slowest
+
+    assert run(scanner, use, queue_tokens=100_000) < 0.2
+    assert sum(map(len, scanner.batches)) == RUNNING + 1
+
+
+def test_an_explained_message_counts_for_what_it_costs() -> None:
+    assert tokens_of("x" * 299, False, 256) == 100
+    assert tokens_of("x" * 299, True, 256) == 1_000
+    assert tokens_of("x" * 2_999, True, 256) == 1_000 + 9 * 256
 
 
 def test_equal_messages_are_judged_once_and_remembered() -> None:
@@ -183,7 +308,7 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
     async def use(engine: Engine, _: object) -> tuple[Problem, float]:
         busy = await occupy(engine, scanner)
         for number in range(20):
-            busy.append(asyncio.create_task(engine.judge([Item(f"{number}" + "x" * 300)])))
+            busy.append(asyncio.create_task(engine.judge([Item(f"{number:02}" + "x" * 295)])))
         await asyncio.sleep(0.02)
         began = time.perf_counter()
         with pytest.raises(Problem) as problem:
