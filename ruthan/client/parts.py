@@ -33,10 +33,14 @@ def fields_of(message: str | Message, channel: str | None = None) -> dict[str, s
 
 
 class Parts:
-    """Collects messages until one more would be too many for a request: by number, by characters, or by bytes."""
+    """Collects messages until one more would be too many for a request: by number, by characters, or by bytes.
+
+    `late` counts the messages in a row that were sent alone and had no verdict in time.
+    """
 
     def __init__(self, limits: Limits, explain: bool) -> None:
         self.most = limits.max_batch_explained if explain else limits.max_batch
+        self.late = 0
         self._limits = limits
         self._begin()
 

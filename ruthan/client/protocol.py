@@ -41,8 +41,10 @@ LONGEST_WAIT = 60.0  # seconds that a call waits to be made again; told to wait 
 PAUSES = (0.25, 20.0)  # seconds before the first retry, which doubles each time; and at most
 LOOKS = (0.25, 10.0)  # seconds between two looks at a job, at first and at most
 AGAIN = {429, 502, 503, 504}  # statuses after which the same call may succeed
+LATE = 2  # messages in a row, each sent alone, without a verdict in time: it is the service that is slow, not they
 
 _PROBLEM = "urn:ruthan:problem:"
+_LATE = "deadline"  # the kind of problem where there was no verdict in time
 _KEY = re.compile(r"rtk_[\w-]+")
 _TOLD = 300  # characters of what a service says, at most
 
@@ -200,13 +202,24 @@ class Operations:
         except ProblemError as problem:
             if not _too_much(problem):
                 raise
+            late = problem.kind == _LATE
             if len(sent) == 1:
+                parts.late += late
+                if parts.late >= LATE:
+                    raise
                 return [ItemError(problem.detail)]
             middle = (len(sent) + 1) // 2
-            if problem.status != HTTPStatus.GATEWAY_TIMEOUT:  # that was for want of time; the others hold for good
+            if late:
+                # What slowed the service down may be all that it has to do: halves at once would only add to it.
+                wait = _pause(0, problem)
+                if wait is None:
+                    raise
+                yield Wait(wait)
+            else:  # that was for want of time; the others hold for good
                 parts.most = min(parts.most, middle)
             first = yield from self._judged(sent[:middle], parts, explain)
             return first + (yield from self._judged(sent[middle:], parts, explain))
+        parts.late = 0
         results = _read(reply, _results)
         if len(results) != len(sent):
             raise ReplyError(f"{len(results):,} results for {len(sent):,} messages: the service is of another version")
@@ -318,10 +331,9 @@ def _too_much(error: ClientError) -> bool:
     """Whether a request of fewer messages may succeed, where this one did not."""
     if not isinstance(error, ProblemError):
         return False
-    return error.status in _TOO_MUCH or error.kind == "batch-too-large" or _never_fits(error)
-
-
-_TOO_MUCH = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.GATEWAY_TIMEOUT)
+    # A 504 that is not the service's own says nothing of the messages: a gateway has lost the service.
+    too_large = error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    return too_large or error.kind in ("batch-too-large", _LATE) or _never_fits(error)
 
 
 def _never_fits(error: ProblemError) -> bool:

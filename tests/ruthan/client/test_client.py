@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -194,6 +195,42 @@ def test_one_message_that_takes_too_long_fails_alone(script: Any, do: Any, verdi
     assert sizes(script) == [2, 1, 1, 1]
 
 
+def test_the_halves_of_what_took_too_long_are_not_sent_at_once(script: Any, do: Any, verdict: Verdict) -> None:
+    script.answers(script.model).refuses(504, "deadline", **{"Retry-After": "0.3"}).always(each_judged(verdict))
+    began = time.monotonic()
+    assert len(do(script.url, lambda client: client.scan_many("ab"))) == 2
+    assert 0.3 <= time.monotonic() - began < 3
+    script.answers(script.model).refuses(504, "deadline", **{"Retry-After": "600"})
+    with pytest.raises(errors.ServiceError):
+        do(script.url, lambda client: client.scan_many("ab"))
+
+
+def test_a_service_that_is_too_slow_for_one_message_after_the_other_is_left_alone(script: Any, do: Any) -> None:
+    script.answers(script.model)
+    for _ in range(20):
+        script.refuses(504, "deadline", "no verdict in time")
+    with pytest.raises(errors.ServiceError, match="no verdict in time"):
+        do(script.url, lambda client: client.scan_many("abcdefgh"), retries=1)
+    assert sizes(script) == [4, 2, 1, 1, 1, 1]
+
+
+def test_slow_messages_among_others_fail_alone(script: Any, do: Any, verdict: Verdict) -> None:
+    script.answers(script.model).refuses(504, "deadline")
+    for _ in range(2):
+        script.refuses(504, "deadline").refuses(504, "deadline", "slow").answers({"results": [verdict.to_dict()]})
+    results = do(script.url, lambda client: client.scan_many("abcd"), retries=0)
+    assert results == [ItemError("slow"), verdict, ItemError("slow"), verdict]
+
+
+def test_a_gateway_that_has_lost_the_service_is_not_asked_for_every_message(script: Any, do: Any) -> None:
+    script.answers(script.model)
+    for _ in range(20):
+        script.answers(b"<html>Gateway Time-out</html>", 504)
+    with pytest.raises(errors.ServiceError, match="504"):
+        do(script.url, lambda client: client.scan_many("abcd"), retries=2)
+    assert sizes(script) == [4, 4, 4]
+
+
 def test_a_service_that_answers_for_other_messages_is_not_believed(script: Any, do: Any, verdict: Verdict) -> None:
     script.always(lambda request: {"results": [verdict.to_dict()]})
     with pytest.raises(errors.ReplyError, match="1 results for 2 messages"):
@@ -251,8 +288,6 @@ def test_whoever_is_told_to_wait_long_is_told_so_at_once(script: Any, do: Any) -
 
 
 def test_retry_after_is_waited_for(script: Any, do: Any, verdict: Verdict) -> None:
-    import time
-
     script.refuses(429, "queue-full", **{"Retry-After": "0.3"}).answers(verdict.to_dict())
     began = time.monotonic()
     assert do(script.url, scan) == verdict
