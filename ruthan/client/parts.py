@@ -7,6 +7,7 @@ from ruthan.client.replies import ItemError, Limits
 from ruthan.errors import MessageError
 from ruthan.message import Message
 
+EXPLAINED = 10  # times as many characters as explained ones a request may hold, of those that are not explained
 FRAME = 32  # bytes around the messages of a request, at most
 
 Part = list[bytes | ItemError]
@@ -35,12 +36,15 @@ def fields_of(message: str | Message, channel: str | None = None) -> dict[str, s
 class Parts:
     """Collects messages until one more would be too many for a request: by number, by characters, or by bytes.
 
-    `late` counts the messages in a row that were sent alone and had no verdict in time.
+    `most` and `most_bytes` are lowered where a request turns out to have been too much. `late` counts the messages in
+    a row that were sent alone and had no verdict in time.
     """
 
     def __init__(self, limits: Limits, explain: bool) -> None:
         self.most = limits.max_batch_explained if explain else limits.max_batch
+        self.most_bytes = limits.max_body_bytes
         self.late = 0
+        self._most_characters = limits.max_batch_characters // (EXPLAINED if explain else 1)
         self._limits = limits
         self._begin()
 
@@ -53,8 +57,8 @@ class Parts:
         size = len(entry) + 1 if isinstance(entry, bytes) else 0
         full = self._part and (
             len(self._part) >= self.most
-            or self._characters + characters > self._limits.max_batch_characters
-            or self._bytes + size > self._limits.max_body_bytes
+            or self._characters + characters > self._most_characters
+            or self._bytes + size > self.most_bytes
         )
         before = self.rest() if full else None
         self._part.append(entry)

@@ -215,6 +215,10 @@ class Operations:
                 if wait is None:
                     raise
                 yield Wait(wait)
+            elif _too_large(problem):
+                # By bytes, as it was refused: by number, two long texts would leave all short ones to go one by one.
+                # What passes is less than the body, so this stays above half of what passes.
+                parts.most_bytes = min(parts.most_bytes, len(body) // 2)
             else:  # that was for want of time; the others hold for good
                 parts.most = min(parts.most, middle)
             first = yield from self._judged(sent[:middle], parts, explain)
@@ -332,8 +336,12 @@ def _too_much(error: ClientError) -> bool:
     if not isinstance(error, ProblemError):
         return False
     # A 504 that is not the service's own says nothing of the messages: a gateway has lost the service.
-    too_large = error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    return too_large or error.kind in ("batch-too-large", _LATE) or _never_fits(error)
+    return _too_large(error) or error.kind in ("batch-too-large", _LATE) or _never_fits(error)
+
+
+def _too_large(error: ProblemError) -> bool:
+    """Whether the request had too many bytes, for the service or for what stands before it."""
+    return error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 def _never_fits(error: ProblemError) -> bool:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -81,6 +82,13 @@ def test_parts_hold_as_many_bytes_as_the_service_takes_and_no_more() -> None:
     for body, after in zip(bodies, found[1:], strict=False):
         assert body + len(after[0]) + FRAME > LIMITS.max_body_bytes
     assert parts.rest() == []
+
+
+def test_parts_to_be_explained_hold_a_tenth_of_the_characters() -> None:
+    limits = replace(LIMITS, max_batch_characters=1_000)
+    for explain, most in ((False, 10), (True, 1)):
+        parts = Parts(limits, explain)
+        assert len(next(part for part in (parts.add("x" * 100) for _ in range(20)) if part)) == most
 
 
 def test_bytes_are_counted_as_they_are_sent() -> None:
