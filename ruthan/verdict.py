@@ -1,5 +1,6 @@
 """The verdict on a message: the same fields in Python, in JSON lines, from the endpoint and in reports."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
@@ -116,7 +117,7 @@ class Verdict:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Verdict":
         """The verdict that `to_dict` made plain values of, such as those of a reply or of a row of results; fields that
-        a verdict has not are passed over.
+        a verdict has not are passed over, and any label is taken, as a later version may know more of them.
 
         :raises DataError: a field is missing, or its value is none that it can have.
         """
@@ -125,12 +126,10 @@ class Verdict:
             raise DataError(f"no verdict: its action is none of {', '.join(get_args(Action))}")
         recruitment, words, source = (content.get(name) for name in ("recruitment", "words", "source"))
         return cls(
-            risk=float(_taken(content, "risk", int, float)),
+            risk=_probability(content, "risk"),
             label=_taken(content, "label", str),
             action=action,
-            scores={
-                name: float(_taken(content["scores"], name, int, float)) for name in _taken(content, "scores", dict)
-            },
+            scores={name: _probability(content["scores"], name) for name in _taken(content, "scores", dict)},
             evidence=tuple(_evidence(each) for each in _taken(content, "evidence", list)),
             reasons=_texts(content, "reasons"),
             reasons_en=_texts(content, "reasons_en"),
@@ -160,7 +159,22 @@ def _recruitment(content: Any) -> RecruitmentSigns:
 
 def _word(content: Any) -> WordWeight:
     start, end = (_taken(content, name, int) for name in ("start", "end"))
-    return WordWeight(_taken(content, "text", str), start, end, float(_taken(content, "weight", int, float)))
+    return WordWeight(_taken(content, "text", str), start, end, _number(content, "weight"))
+
+
+def _probability(content: Any, name: str) -> float:
+    number = _number(content, name)
+    if not 0 <= number <= 1:
+        raise _wrong(name)
+    return number
+
+
+def _number(content: Any, name: str) -> float:
+    value = _taken(content, name, int, float)
+    # JSON's whole numbers have no end, and Python reads NaN and Infinity, which JSON has not.
+    if not abs(value) <= sys.float_info.max:
+        raise _wrong(name)
+    return float(value)
 
 
 def _texts(content: Mapping[str, Any], name: str) -> tuple[str, ...]:
@@ -183,4 +197,6 @@ def _taken(content: Any, name: str, *kinds: type) -> Any:
 
 
 def _wrong(name: str) -> DataError:
-    return DataError(f"no verdict: its field {name} is missing or of the wrong kind; see the README for its fields")
+    return DataError(
+        f"no verdict: its field {name} is missing or has no value of its kind; see the README for its fields"
+    )

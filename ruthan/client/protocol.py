@@ -147,7 +147,7 @@ class Operations:
         """Send a dump. `key` names this upload, so that sending it again makes no second job."""
         query = {name: _word(value) for name, value in options.items() if value is not None}
         # A header takes no Thai, and a file's name makes a good key.
-        headers = {"Idempotency-Key": quote(key, safe="/:@ "), "Content-Type": "application/octet-stream"}
+        headers = {"Idempotency-Key": quote(_sendable(key), safe="/:@ "), "Content-Type": "application/octet-stream"}
         if upload.size is not None:
             headers["Content-Length"] = str(upload.size)
         return self._asked(Call("POST", "/v1/jobs", query, headers, upload=upload), replies.job)
@@ -185,7 +185,7 @@ class Operations:
 
     def results(self, job: Job | str, form: str, into: BinaryIO) -> Flow[None]:
         """Fetch what a job found into a file."""
-        yield from self._answered(Call("GET", f"{_path(job)}/results", {"format": form}, into=into))
+        yield from self._answered(Call("GET", f"{_path(job)}/results", {"format": _word(form)}, into=into))
 
     def delete(self, job: Job | str) -> Flow[None]:
         """Stop a job if it is under way, and erase it."""
@@ -259,11 +259,16 @@ def _post(path: str, content: Mapping[str, Any]) -> Call:
 
 
 def _path(job: Job | str) -> str:
-    return f"/v1/jobs/{quote(job if isinstance(job, str) else job.id, safe='')}"
+    return f"/v1/jobs/{quote(_sendable(job if isinstance(job, str) else job.id), safe='')}"
 
 
 def _word(value: str | bool) -> str:
-    return value if isinstance(value, str) else str(value).lower()
+    return _sendable(value) if isinstance(value, str) else str(value).lower()
+
+
+def _sendable(text: str) -> str:
+    """A text for an address or a header; half an emoji, or a byte of a file's name that is no text, as an escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _read(reply: Reply, read: Callable[[Any], T]) -> T:
@@ -327,7 +332,7 @@ def _seconds(retry_after: str | None) -> float | None:
     try:
         moment: datetime = parsedate_to_datetime(retry_after)
         return max(0.0, moment.timestamp() - time.time())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
+from types import GenericAlias
 from typing import Any, TypeVar
 
 from ruthan.errors import DataError
@@ -118,7 +119,7 @@ def job(content: Any) -> Job:
     """:raises DataError: this is none."""
     progress = _taken(content, "progress")
     moments = {name: _moment(_taken(content, name)) for name in ("created_at", "started_at", "finished_at")}
-    files = tuple(progress.get("files", ())) if isinstance(progress, Mapping) else ()
+    files = tuple(listed(progress, "files")) if isinstance(progress, Mapping) and "files" in progress else ()
     return _made(Job, content, progress=_made(JobProgress, progress, files=files), **moments)
 
 
@@ -143,13 +144,24 @@ def listed(content: Any, name: str) -> list[Any]:
 
 
 def _made(cls: type[T], content: Any, **given: Any) -> T:
-    """An object of the fields that it knows; a later version of the service may send more."""
+    """An object of the fields that it knows, each of its type; a later version of the service may send more."""
     values = dict(given)
     for each in fields(cls):  # type: ignore[arg-type]
         known = isinstance(content, Mapping) and each.name in content
         if each.name not in values and (known or (each.default is MISSING and each.default_factory is MISSING)):
             values[each.name] = _taken(content, each.name)
+        if each.name in values and not _fits(values[each.name], each.type):
+            raise DataError(f"the {each.name} in the reply is of another kind")
     return cls(**values)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value is of the type of a field; what lists and mappings hold is not looked at."""
+    if isinstance(value, bool):  # a number to Python
+        return kind is bool
+    if isinstance(kind, GenericAlias):
+        kind = kind.__origin__
+    return isinstance(value, int | float if kind is float else kind)
 
 
 def _taken(content: Any, name: str) -> Any:

@@ -90,6 +90,10 @@ def opened(dump: Dump) -> Iterator[tuple[Upload, str]]:
     :raises ClientError: it cannot be read.
     """
     if not isinstance(dump, str | PathLike):
+        if not hasattr(dump, "read") or dump.read(0) != b"":
+            raise ClientError(
+                "a dump is the path of a file, or a file opened for reading bytes, as by open(path, 'rb')"
+            )
         start = dump.tell() if dump.seekable() else None
         yield Upload(dump, start, None if start is None else dump.seek(0, 2) - start), Path(str(_name(dump))).name
         return

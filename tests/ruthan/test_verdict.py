@@ -73,14 +73,26 @@ def test_fields_that_a_later_version_may_add_are_passed_over() -> None:
     assert Verdict.from_dict({**through_json(WHOLE), "colour": "red"}) == WHOLE
 
 
+def test_a_label_that_a_later_version_may_add_is_taken() -> None:
+    verdict = Verdict.from_dict({**through_json(WHOLE), "label": "new_scam", "scores": {"new_scam": 0.75}})
+    assert (verdict.label, verdict.scores) == ("new_scam", {"new_scam": 0.75})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("risk", "high"),
         ("risk", True),
+        ("risk", 5),
+        ("risk", -0.1),
+        ("risk", float("nan")),
+        ("risk", 10**400),
         ("label", None),
         ("action", "delete"),
         ("scores", {"loan": "much"}),
+        ("scores", {"loan": 1.5}),
+        ("scores", {"loan": float("nan")}),
+        ("scores", {"loan": 10**400}),
         ("evidence", {}),
         ("evidence", [5]),
         ("evidence", [{"kind": "signal", "type": "urgency", "text": "x", "start": "0", "end": 1}]),
@@ -90,6 +102,8 @@ def test_fields_that_a_later_version_may_add_are_passed_over() -> None:
         ("recruitment", {"strong": 1}),
         ("windows", 1.5),
         ("words", [{"text": "x"}]),
+        ("words", [{"text": "x", "start": 0, "end": 1, "weight": -(10**400)}]),
+        ("words", [{"text": "x", "start": 0, "end": 1, "weight": float("inf")}]),
         ("source", {"file": "x"}),
     ],
 )

@@ -344,6 +344,40 @@ def test_a_reply_that_makes_no_sense_is_an_error_of_ours(script: Any, do: Any, w
         do(script.url, work)
 
 
+@pytest.mark.parametrize("changes", [{"risk": 10**400}, {"scores": {"loan": 5}}], ids=["risk", "scores"])
+def test_a_verdict_that_cannot_be_is_not_believed(script: Any, do: Any, verdict: Verdict, changes: Any) -> None:
+    script.answers({**verdict.to_dict(), **changes})
+    with pytest.raises(errors.ReplyError, match="no verdict"):
+        do(script.url, scan)
+
+
+@pytest.mark.parametrize("value", ["256", None, [], True, 2.5], ids=repr)
+@pytest.mark.parametrize("name", ["max_text_length", "max_batch", "max_batch_characters", "max_body_bytes"])
+def test_a_limit_that_is_no_number_is_not_believed(script: Any, do: Any, name: str, value: Any) -> None:
+    script.answers({**script.model, "limits": {**script.model["limits"], name: value}})
+    with pytest.raises(errors.ReplyError, match=name):
+        do(script.url, lambda client: client.scan_many("ab"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"progress": {"files": 5}},
+        {"progress": {"messages": "2"}},
+        {"bytes": "x"},
+        {"bytes_read": None},
+        {"id": 5},
+        {"state": {}},
+        {"created_at": None},
+    ],
+    ids=repr,
+)
+def test_a_job_that_cannot_be_is_not_believed(script: Any, do: Any, changes: Any) -> None:
+    script.answers({**JOB, "state": "running", **changes})
+    with pytest.raises(errors.ReplyError):
+        do(script.url, lambda client: client.wait("f" * 32, timeout=0))
+
+
 def test_keys_do_not_follow_a_redirect(script: Any, do: Any) -> None:
     script.answers("", 308, headers={"Location": "http://127.0.0.1:9/v1/scan"})
     with pytest.raises(errors.ReplyError, match="another address"):
@@ -473,6 +507,23 @@ def test_what_can_be_read_only_once_is_not_sent_twice(script: Any, do: Any) -> N
 def test_a_dump_that_is_not_there_is_named(script: Any, do: Any, tmp_path: Path) -> None:
     with pytest.raises(errors.ClientError, match=r"cannot read .*missing\.txt"):
         do(script.url, lambda client: client.submit(tmp_path / "missing.txt"))
+
+
+@pytest.mark.parametrize("dump", [io.StringIO("ก"), b"0123", None, 5], ids=repr)
+def test_what_is_no_dump_is_not_sent(script: Any, do: Any, dump: Any) -> None:
+    with pytest.raises(errors.ClientError, match="opened for reading bytes"):
+        do(script.url, lambda client: client.submit(dump))
+    assert script.requests == []
+
+
+def test_a_name_that_is_not_all_text_is_sent_with_escapes(script: Any, do: Any) -> None:
+    script.answers(JOB, 202).refuses(404, "not-found")
+    do(script.url, lambda client: client.submit(io.BytesIO(b"x"), name="\udcff.txt", idempotency_key="\ud83d"))
+    with pytest.raises(errors.ProblemError):
+        do(script.url, lambda client: client.job("\ud83d"))
+    assert httpx.URL(script.requests[0].path).params["name"] == r"\udcff.txt"
+    assert script.requests[0].headers["idempotency-key"] == "%5Cud83d"
+    assert script.paths[1] == "/v1/jobs/%5Cud83d"
 
 
 def test_waiting_ends_when_the_job_is_done(script: Any, do: Any) -> None:

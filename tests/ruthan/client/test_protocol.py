@@ -55,7 +55,9 @@ def test_a_wait_is_never_shorter_than_the_service_asks_for() -> None:
     assert all(28 <= seconds <= 30 + PAUSES[1] for seconds in waits(5, busy(retry_after=date)))
 
 
-@pytest.mark.parametrize("said", ["", "soon", "-5", "nan", "Fri, 99 Foo 2026 00:00:00 GMT"])
+@pytest.mark.parametrize(
+    "said", ["", "soon", "-5", "nan", "Fri, 99 Foo 2026 00:00:00 GMT", "Mon, 01 Jan 99999999999 00:00:00 GMT"]
+)
 def test_a_retry_after_that_says_nothing_is_passed_over(said: str) -> None:
     assert len(waits(3, busy(retry_after=said))) == 3
 
