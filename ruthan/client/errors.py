@@ -30,10 +30,10 @@ class ReplyError(ClientError):
 class JobError(ClientError):
     """A job failed, or is not done in time.
 
-    :param job: the job as it was last seen.
+    :param job: the job as it was last seen; None if it never was.
     """
 
-    def __init__(self, told: str, job: Job) -> None:
+    def __init__(self, told: str, job: Job | None) -> None:
         super().__init__(told)
         self.job = job
 

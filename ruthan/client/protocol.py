@@ -5,6 +5,7 @@ and returns its result. The clients differ only in how they make calls and wait.
 """
 
 import json
+import math
 import random
 import re
 import time
@@ -165,15 +166,21 @@ class Operations:
 
         :raises JobError: it failed, or is not done after `timeout` seconds.
         """
-        end = None if timeout is None else time.monotonic() + timeout
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        last = job if isinstance(job, Job) else None
         pause, longest = LOOKS
         while True:
-            seen = yield from self.job(job)
+            try:
+                last = seen = yield from self._asked(Call("GET", _path(job)), replies.job, end)
+            except (BusyError, ServiceError, UnreachableError) as error:
+                if time.monotonic() < end:
+                    raise
+                raise JobError(f"the job cannot be looked at after {timeout:g} seconds: {error}", last) from error
             if seen.state == "done":
                 return seen
             if seen.state not in ("queued", "running"):
                 raise JobError(f"the job {seen.id} {seen.state}: {seen.error or 'the service does not say why'}", seen)
-            left = pause if end is None else end - time.monotonic()
+            left = end - time.monotonic()
             if left <= 0:
                 raise JobError(
                     f"the job {seen.id} is {seen.state} after {timeout:g} seconds, with {seen.bytes_read:,} of "
@@ -229,26 +236,29 @@ class Operations:
             raise ReplyError(f"{len(results):,} results for {len(sent):,} messages: the service is of another version")
         return results
 
-    def _asked(self, call: Call, read: Callable[[Any], T]) -> Flow[T]:
-        return _read((yield from self._answered(call)), read)
+    def _asked(self, call: Call, read: Callable[[Any], T], end: float = math.inf) -> Flow[T]:
+        return _read((yield from self._answered(call, end=end)), read)
 
-    def _answered(self, call: Call, splits: bool = False) -> Flow[Reply]:
+    def _answered(self, call: Call, splits: bool = False, end: float = math.inf) -> Flow[Reply]:
         """The good reply to a call, which is made again where that may help.
 
         :param splits: what is too much for one request is not tried again as it is.
+        :param end: when it is tried for the last time, by the monotonic clock.
         :raises ClientError: there is none.
         """
         attempt = 0
         while True:
             outcome = yield call
-            if isinstance(outcome, Reply) and 200 <= outcome.status < 300:
+            if isinstance(outcome, Reply) and (200 <= outcome.status < 300 or (attempt and _erased(call, outcome))):
                 return outcome
             error = _error(outcome)
             wait = _pause(attempt, error)
-            if wait is None or attempt >= self._retries or not call.repeatable or (splits and _too_much(error)):
+            left = end - time.monotonic()
+            over = attempt >= self._retries or left <= 0
+            if wait is None or over or not call.repeatable or (splits and _too_much(error)):
                 raise error
             attempt += 1
-            yield Wait(wait)
+            yield Wait(min(wait, left))
 
 
 _JSON = {"Content-Type": "application/json"}
@@ -256,6 +266,11 @@ _JSON = {"Content-Type": "application/json"}
 
 def _post(path: str, content: Mapping[str, Any]) -> Call:
     return Call("POST", path, headers=_JSON, body=encoded(content))
+
+
+def _erased(call: Call, again: Reply) -> bool:
+    """Whether an earlier attempt has erased what this one no longer found; only its reply was lost."""
+    return call.method == "DELETE" and again.status == HTTPStatus.NOT_FOUND
 
 
 def _path(job: Job | str) -> str:

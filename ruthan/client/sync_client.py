@@ -80,7 +80,7 @@ class Client:
 
         A message that cannot be judged has an `ItemError` in its place.
 
-        :raises ClientError: the service cannot be reached, or says no to all of it.
+        :raises ClientError: the service cannot be reached, says no to all of it, or is too slow for single messages.
         """
         parts = Parts(self.limits(), explain)
         for message in messages:

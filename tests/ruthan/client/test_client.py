@@ -546,6 +546,38 @@ def test_waiting_ends_in_time(script: Any, do: Any) -> None:
     assert caught.value.job.bytes_read == 3
 
 
+@pytest.mark.parametrize("busy", [True, False], ids=["busy", "lost"])
+def test_waiting_ends_in_time_where_no_answer_comes(script: Any, do: Any, busy: bool) -> None:
+    script.answers({**JOB, "state": "running"})
+    for _ in range(40):
+        if busy:
+            script.refuses(503, "not-ready", "the service is stopping", **{"Retry-After": "60"})
+        else:
+            script.drops()
+    began = time.monotonic()
+    with pytest.raises(errors.JobError, match=r"cannot be looked at after 0\.2 seconds") as caught:
+        do(script.url, lambda client: client.wait("f" * 32, timeout=0.2), retries=30)
+    assert caught.value.job.state == "running"
+    with pytest.raises(errors.JobError) as caught:
+        do(script.url, lambda client: client.wait("f" * 32, timeout=0))
+    assert caught.value.job is None
+    assert time.monotonic() - began < 3
+
+
+def test_what_a_service_refuses_while_waiting_is_told_as_it_is(script: Any, do: Any) -> None:
+    script.refuses(404, "not-found", "there is no such job")
+    with pytest.raises(errors.ProblemError, match="no such job"):
+        do(script.url, lambda client: client.wait("f" * 32, timeout=0))
+
+
+def test_a_job_that_was_erased_and_the_reply_lost_is_erased(script: Any, do: Any) -> None:
+    script.drops().refuses(404, "not-found")
+    assert do(script.url, lambda client: client.delete("f" * 32)) is None
+    script.refuses(404, "not-found", "there is no such job")
+    with pytest.raises(errors.ProblemError, match="no such job"):
+        do(script.url, lambda client: client.delete("f" * 32))
+
+
 def test_results_take_their_name_when_they_are_whole(script: Any, do: Any, tmp_path: Path) -> None:
     path = tmp_path / "verdicts.csv"
     script.drops(b"half of it and the rest").answers(b"all of it")
