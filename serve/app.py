@@ -31,7 +31,7 @@ from serve.problems import Problem
 from serve.routes import feedback, health, jobs, model, scan, texts
 from serve.service import Service
 from serve.settings import Settings, read_settings
-from serve.signals import handled
+from serve.signals import handled, hang_up_means_nothing
 from serve.storage import migrate
 from serve.storage.database import Database
 from serve.storage.texts import TextStore
@@ -55,6 +55,7 @@ def application() -> FastAPI:
     """The application as the environment describes it, for each of several workers; the process ends, with one line on
     standard error, where it cannot be started so.
     """
+    hang_up_means_nothing()
     try:
         settings = read_settings()
         logs.configure(settings.log_level)

@@ -54,6 +54,7 @@ def _serve(options: argparse.Namespace) -> int:
     from serve.app import open_service
     from serve.commands.common import opened
     from serve.settings import FILE, PREFIX, read_settings
+    from serve.signals import hang_up_means_nothing
     from serve.supervisor import listen, run_here, run_workers
     from serve.telemetry import logs
 
@@ -65,9 +66,9 @@ def _serve(options: argparse.Namespace) -> int:
     with listen(settings) as listening:
         host, port = listening.getsockname()[:2]
         place = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        signal.signal(
-            signal.SIGTERM, lambda *_: sys.exit(0)
-        )  # until the server takes it, and raised anew by it at the end
+        hang_up_means_nothing()
+        # Until the server takes it; and raised by it once more when it has stopped.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         if settings.workers == 1:
             service = open_service(settings)
             loaded = service.models.current

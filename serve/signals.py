@@ -58,6 +58,13 @@ def handled(service: Service) -> Iterator[None]:
             signal.signal(number, theirs)
         with contextlib.suppress(NotImplementedError, AttributeError):
             loop.remove_signal_handler(signal.SIGHUP)
+            hang_up_means_nothing()
+
+
+def hang_up_means_nothing() -> None:
+    """Let SIGHUP pass, while there is no model to read again: it would end the process."""
+    with contextlib.suppress(AttributeError, ValueError):  # systems without this signal; outside the main thread
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 async def _reload(service: Service) -> None:

@@ -1,5 +1,6 @@
 """Runs the server: in this process, or in several that share its socket."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -9,7 +10,7 @@ from typing import Any
 
 import uvicorn
 from prometheus_client import multiprocess
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from serve.app import create_app
 from serve.service import Service
@@ -17,6 +18,7 @@ from serve.settings import Settings, SettingsError
 from serve.telemetry.metrics import FOLDER
 
 BACKLOG = 2_048  # connections that the system holds until they are taken
+READ_SECONDS = 0.1  # at the end, to read what has arrived on connections that would else be closed as idle
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -38,7 +40,7 @@ def run_here(settings: Settings, service: Service, listening: socket.socket) -> 
     """Answer in this process, until it is told to stop."""
     app = create_app(settings, service)
     config = uvicorn.Config(app, **_options(settings))
-    uvicorn.Server(config).run([listening])
+    _Server(config).run([listening])
 
 
 def run_workers(settings: Settings, listening: socket.socket) -> bool:
@@ -70,13 +72,56 @@ def _options(settings: Settings) -> dict[str, Any]:
     }
 
 
+class _Server(uvicorn.Server):
+    """uvicorn's, which would reset what the system holds for it when it closes: whole requests, it may be."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
+
+        def connection() -> asyncio.Protocol:
+            kind: Any = self.config.http_protocol_class
+            state = {"server_state": self.server_state, "app_state": self.lifespan.state}
+            made: asyncio.Protocol = kind(config=self.config, _loop=loop, **state)
+            return made
+
+        for listening in sockets or []:
+            listening.setblocking(False)
+            for _ in range(BACKLOG):
+                try:
+                    taken, _ = listening.accept()
+                except OSError:  # there are no more
+                    break
+                taken.setblocking(False)
+                await loop.connect_accepted_socket(connection, taken)
+        await asyncio.sleep(READ_SECONDS)
+        await super().shutdown(sockets)
+
+
+class _Process(Process):
+    """uvicorn's, but for the server in it."""
+
+    @property
+    def server(self) -> uvicorn.Server:
+        if self._server is None:
+            self._server = _Server(self.config)
+        return self._server
+
+
 class _Workers(Multiprocess):
-    """uvicorn's, but for two things."""
+    """uvicorn's, but for these."""
+
+    def terminate_all(self) -> None:
+        """Tell the workers to stop, and take no more connections, which nobody would answer."""
+        super().terminate_all()
+        for each in self.sockets:
+            each.close()
 
     def handle_hup(self) -> None:
-        """Let every worker read its model again by itself: one that was started anew could not go back to the old."""
+        """Let every worker read its model again by itself: one that was started anew could not go back to the old. One
+        that starts reads it anyway, and the signal would end it.
+        """
         for process in self.processes:
-            if process.pid is not None and process.exitcode is None:
+            if process.pid is not None and process.exitcode is None and process.is_ready(timeout=1):
                 os.kill(process.pid, signal.SIGHUP)
 
     def keep_subprocess_alive(self) -> None:
@@ -85,3 +130,6 @@ class _Workers(Multiprocess):
         super().keep_subprocess_alive()
         for gone in before - {process.pid for process in self.processes}:
             multiprocess.mark_process_dead(gone)  # type: ignore[no-untyped-call]
+
+
+uvicorn.supervisors.multiprocess.Process = _Process  # type: ignore[misc]  # the only way to give workers another server

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from ruthan.errors import BundleError
 from ruthan.model.bundle import MODEL, TOKENIZER, Bundle
@@ -22,6 +22,7 @@ from ruthan.taxonomy import BENIGN
 
 Floats = npt.NDArray[np.float64]
 
+FEW = 16  # texts, for which the tokenizer's own threads cost more than they save
 _BEYOND = 2**31 - 1  # a token id that no embedding table has
 
 
@@ -127,7 +128,7 @@ class Classifier:
     def begin(self, texts: Sequence[str]) -> Callable[[], list[Prediction]]:
         """The same, but return at once, while other threads read; the answers come from calling what is returned."""
         distinct = list(dict.fromkeys(texts))
-        windows = [self._windows(encoding.ids) for encoding in self._tokenizer.encode_batch(distinct)]
+        windows = [self._windows(encoding.ids) for encoding in self._encoded(distinct)]
         flat = [(text, window) for text, group in enumerate(windows) for window in group]
         if len(flat) == 1:
             return lambda: self._predictions(texts, distinct, [[self._run(flat[0][1])]])
@@ -135,6 +136,11 @@ class Classifier:
         for text, window in sorted(flat, key=lambda each: -len(each[1])):  # a long one last would keep one core busy
             running[text].append(self._pool.submit(self._run, window))
         return lambda: self._predictions(texts, distinct, [[each.result() for each in group] for group in running])
+
+    def _encoded(self, texts: Sequence[str]) -> list[Encoding]:
+        if len(texts) < FEW:
+            return [self._tokenizer.encode(text) for text in texts]
+        return self._tokenizer.encode_batch(texts)
 
     def _predictions(
         self, texts: Sequence[str], distinct: Sequence[str], logits: Sequence[Sequence[npt.NDArray[np.float32]]]

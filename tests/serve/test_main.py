@@ -1,3 +1,4 @@
+import asyncio
 import concurrent.futures
 import json
 import os
@@ -99,6 +100,9 @@ def test_workers_that_cannot_start_end_the_command(serving: Serve) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_told_to_stop_while_it_starts_it_stops(serving: Serve, workers: int, tmp_path: Path) -> None:
     found = serving(wait=False, workers=workers)  # it has said where it will answer, and does not answer yet
+    found.process.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    assert found.process.poll() is None
     found.process.terminate()
     assert found.process.wait(30) == 0
     early = subprocess.Popen(
@@ -141,6 +145,48 @@ def test_no_accepted_request_is_lost_when_it_is_told_to_stop(serving: Serve) -> 
     assert outcomes.count(200) > 8
     answered = [line for line in log_of(found) if line["message"] == "request" and line["route"] == "/v1/scan"]
     assert len(answered) == outcomes.count(200)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_request_that_the_system_holds_for_it_is_answered_too(serving: Serve, workers: int) -> None:
+    found = serving(workers=workers)
+    lost: list[str] = []
+    answered = 0
+    ended = False
+
+    async def caller(number: int) -> None:
+        nonlocal answered
+        while not ended:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", int(found.url.rpartition(":")[2]))
+            except OSError:
+                return  # it takes no more
+            body = json.dumps({"text": f"สวัสดี {number}"}).encode()
+            head = f"Host: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            try:
+                writer.write(f"POST /v1/scan HTTP/1.1\r\n{head}Connection: close\r\n\r\n".encode() + body)
+                said = await asyncio.wait_for(reader.read(), 20)
+                if not said.startswith(b"HTTP/1.1 200"):
+                    lost.append(said[:12].decode() or "nothing")
+                answered += 1
+            except OSError as error:
+                lost.append(type(error).__name__)
+            finally:
+                writer.close()
+
+    async def inside() -> None:
+        nonlocal ended
+        callers = [asyncio.create_task(caller(number)) for number in range(50)]
+        await asyncio.sleep(1.5)
+        found.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(3)
+        ended = True
+        await asyncio.gather(*callers)
+
+    asyncio.run(inside())
+    assert found.process.wait(30) == 0
+    assert answered > 50
+    assert len(lost) <= 2, lost  # a connection may arrive while it closes
 
 
 @pytest.fixture
