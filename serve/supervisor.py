@@ -1,6 +1,7 @@
 """Runs the server: in this process, or in several that share its socket."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -84,15 +85,19 @@ class _Server(uvicorn.Server):
             made: asyncio.Protocol = kind(config=self.config, _loop=loop, **state)
             return made
 
+        held: list[socket.socket] = []
         for listening in sockets or []:
             listening.setblocking(False)
-            for _ in range(BACKLOG):
-                try:
-                    taken, _ = listening.accept()
-                except OSError:  # there are no more
-                    break
-                taken.setblocking(False)
-                await loop.connect_accepted_socket(connection, taken)
+            with contextlib.suppress(OSError):  # there are no more
+                while len(held) < BACKLOG:
+                    held.append(listening.accept()[0])
+        for server in self.servers:
+            server.close()
+        for listening in sockets or []:
+            listening.close()
+        for each in held:
+            each.setblocking(False)
+            await loop.connect_accepted_socket(connection, each)
         await asyncio.sleep(READ_SECONDS)
         await super().shutdown(sockets)
 
@@ -111,10 +116,10 @@ class _Workers(Multiprocess):
     """uvicorn's, but for these."""
 
     def terminate_all(self) -> None:
-        """Tell the workers to stop, and take no more connections, which nobody would answer."""
-        super().terminate_all()
+        """Let the workers be the last to hold the sockets, and tell them to stop."""
         for each in self.sockets:
             each.close()
+        super().terminate_all()
 
     def handle_hup(self) -> None:
         """Let every worker read its model again by itself: one that was started anew could not go back to the old. One
