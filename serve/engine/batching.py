@@ -13,6 +13,7 @@ import time
 from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from serve.engine.answer import Answer, Item, answer_of, digest_of
 from serve.engine.cache import VerdictCache
@@ -24,7 +25,7 @@ from serve.telemetry.metrics import Metrics
 from serve.telemetry.tracing import span
 
 RUNNING = 2  # batches at the same time: one looks for evidence while the network reads the other
-HUGE = 1  # of them that may hold a work larger than a batch: whatever is sent, one is left for all others
+HUGE = 1  # of them that may be a huge work: whatever is sent, one is left for all others
 FIRST_RATE = 5_000.0  # tokens a second, until some were measured
 
 _log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class Engine:
         self._lanes = Lanes(settings.batch_tokens)
         self._pending: dict[Hashable, Work] = {}
         self._batches: set[asyncio.Task[None]] = set()
-        self._huge = 0  # of them, those with a work larger than a batch
+        self._huge = 0  # of them
         self._rate = _Rate()
         self._judging = models.current
         self._stopping = False
@@ -175,9 +176,8 @@ class Engine:
                 self._tell()
                 task = asyncio.create_task(self._judge(batch))
                 self._batches.add(task)
-                huge = batch[0].tokens > self._settings.batch_tokens
-                self._huge += huge
-                task.add_done_callback(lambda task, huge=huge: self._done(task, huge))  # type: ignore[misc]
+                self._huge += batch[0].huge
+                task.add_done_callback(partial(self._done, huge=batch[0].huge))
 
     def _done(self, task: "asyncio.Task[None]", huge: bool) -> None:
         self._batches.discard(task)

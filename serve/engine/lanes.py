@@ -14,6 +14,7 @@ from serve.engine.models import Loaded
 from serve.problems import Problem
 
 CHARACTERS_A_TOKEN = 3  # about, in Thai and in English
+SHORT = 1_024  # tokens of a short request, at most; a longer text holds whatever it is judged by for a good while
 EXPLAINED = 9  # times the cost of a window for the words of it that the model went by, at most, beside that of the text
 
 
@@ -32,6 +33,11 @@ class Work:
     result: "asyncio.Future[Answer | Problem]"
     waiting: int = 0  # callers
     lane: "Lane | None" = None
+
+    @property
+    def huge(self) -> bool:
+        """Whether it alone is more than a short request."""
+        return self.tokens > SHORT
 
     @property
     def rest(self) -> tuple[str, bool, str, str]:
@@ -95,7 +101,7 @@ class Lanes:
     """The lane of short requests and that of long ones."""
 
     def __init__(self, batch_tokens: int) -> None:
-        """:param batch_tokens: about how many tokens are judged together; a request of no more is a short one."""
+        """:param batch_tokens: about how many tokens are judged together."""
         self._batch_tokens = batch_tokens
         self._short, self._long = Lane(), Lane()
         self._both = (self._short, self._long)
@@ -112,7 +118,7 @@ class Lanes:
 
     def lane_for(self, works: Iterable[Work]) -> Lane:
         """Where a request of these works is to wait."""
-        return self._short if sum(work.tokens for work in works) <= self._batch_tokens else self._long
+        return self._short if sum(work.tokens for work in works) <= SHORT else self._long
 
     def wait_for(self, lane: Lane) -> int:
         """How many tokens are judged before a lane has room."""
@@ -133,11 +139,11 @@ class Lanes:
     def take(self, huge: bool) -> list[Work]:
         """The next batch, all of one lane; nothing, if nothing that may be taken waits.
 
-        :param huge: whether it may be a work that is larger than a batch.
+        :param huge: whether it may be a work that is `huge`.
         """
         for lane in sorted(self._both, key=lambda each: each.served):
             work = lane.head()
-            if work is not None and (huge or work.tokens <= self._batch_tokens):
+            if work is not None and (huge or not work.huge):
                 return lane.take(self._batch_tokens)
         return []
 

@@ -28,14 +28,18 @@ class Slow:
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds, self.batches = seconds, []
+        self.running = self.most = 0  # batches at the same time
         self.open = threading.Event()
         self.open.set()
 
     def scan_many(self, messages: Sequence[Message], explain: bool = False) -> Iterator[Verdict]:
         if messages:
             self.batches.append([message.text for message in messages])
+        self.running += 1
+        self.most = max(self.most, self.running)
         self.open.wait(10)
         time.sleep(self.seconds * len(messages))
+        self.running -= 1
         for message in messages:
             if message.text == "bad":
                 raise ValueError(f"cannot judge {message.text} secret")
@@ -161,6 +165,16 @@ def test_a_large_request_is_judged_however_many_small_ones_come() -> None:
 
     meanwhile, _ = run(scanner, use)
     assert 150 < meanwhile < 900  # both had their share
+
+
+def test_messages_of_some_length_use_both_places() -> None:
+    scanner = Slow(0.02)
+
+    async def use(engine: Engine, _: object) -> None:
+        await asyncio.gather(*(engine.judge([Item(f"{number:03}" + "x" * 900)]) for number in range(10)))
+
+    run(scanner, use)
+    assert scanner.most == RUNNING
 
 
 def test_large_requests_do_not_close_the_queue_to_small_ones() -> None:
