@@ -82,9 +82,9 @@ def served(name: str, port: int, folder: Path) -> Iterator[int]:
         yield process.pid
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(20)
-        except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):  # its children may work on, on the cores of the next server
             os.killpg(process.pid, signal.SIGKILL)
 
 
