@@ -19,6 +19,7 @@ from serve.settings import Settings, SettingsError
 from serve.telemetry.metrics import FOLDER
 
 BACKLOG = 2_048  # connections that the system holds until they are taken
+START_SECONDS = 60.0  # for a worker to start
 READ_SECONDS = 0.1  # at the end, to read what has arrived on connections that would else be closed as idle
 
 
@@ -122,11 +123,11 @@ class _Workers(Multiprocess):
         super().terminate_all()
 
     def handle_hup(self) -> None:
-        """Let every worker read its model again by itself: one that was started anew could not go back to the old. One
-        that starts reads it anyway, and the signal would end it.
+        """Let every worker read its model again by itself: one that was started anew could not go back to the old. The
+        signal would be lost on one that is just starting, which is waited for.
         """
         for process in self.processes:
-            if process.pid is not None and process.exitcode is None and process.is_ready(timeout=1):
+            if process.wait_until_ready(START_SECONDS, self.should_exit) and process.pid is not None:
                 os.kill(process.pid, signal.SIGHUP)
 
     def keep_subprocess_alive(self) -> None:
