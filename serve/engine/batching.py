@@ -125,7 +125,7 @@ class Engine:
             raise Problem(
                 "queue-full",
                 "too many messages wait already; send it again after the seconds that Retry-After names",
-                retry_after=self._lanes.wait_for(lane) / self._rate.tokens,
+                retry_after=self._lanes.tokens_ahead(lane) / self._rate.tokens,
             )
         self._pending |= new
         self._lanes.hasten(joined, lane)

@@ -120,7 +120,7 @@ class Lanes:
         """Where a request of these works is to wait."""
         return self._short if sum(work.tokens for work in works) <= SHORT else self._long
 
-    def wait_for(self, lane: Lane) -> int:
+    def tokens_ahead(self, lane: Lane) -> int:
         """How many tokens are judged before a lane has room."""
         return lane.tokens + min(lane.tokens, self._other(lane).tokens)
 
